@@ -1,0 +1,35 @@
+// Builds what is published: CommonJS with types in dist/, and two self-contained bundles that need nothing but node:
+// the provider (started by Terraform on every command, so it must load little) and the CLI.
+import { build } from 'esbuild';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+const tsc = require.resolve('typescript/bin/tsc');
+
+rmSync('dist', { recursive: true, force: true });
+const compiled = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
+if (compiled.status !== 0) process.exit(compiled.status ?? 1);
+
+const bundles = [
+  { entry: 'lib/provider/main.ts', outfile: 'dist/bundle/provider.cjs' },
+  { entry: 'lib/cli/main.ts', outfile: 'dist/bundle/xenrepl.cjs' },
+].filter(({ entry }) => existsSync(entry));
+
+for (const { entry, outfile } of bundles) {
+  await build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    minify: true,
+    keepNames: true,
+    legalComments: 'external',
+    banner: { js: outfile.endsWith('xenrepl.cjs') ? '#!/usr/bin/env node' : '' },
+    logLevel: 'warning',
+  });
+  chmodSync(outfile, 0o755);
+}
