@@ -1,0 +1,269 @@
+/**
+ * Every key this project writes into `other_config`, encoded and decoded here and nowhere else.
+ *
+ * `other_config` is copied by clone, snapshot, revert and XVA export, so a record proves nothing by being
+ * there: each names the object it stands on (`self`) and counts only where that is true.
+ */
+
+type StringMap = Readonly<Record<string, string>>;
+
+export const keyPrefix = 'xenrepl:';
+/** Xen Orchestra's keys; we write those of its layout that let it continue our chains. */
+const xoPrefixes = ['xo:backup:', 'xo:copy_of', 'xo:base_delta', 'xo:import:'];
+
+const commitKey = 'xenrepl:commit';
+const replicaKey = 'xenrepl:replica';
+const swapKey = 'xenrepl:swap';
+const stagingKey = 'xenrepl:staging';
+const runKey = 'xenrepl:run';
+
+export type CopyKind = 'full' | 'delta';
+
+/** A disk of a commit on the target: the recovery point's disk, and the source snapshot disk it equals. */
+export interface CommittedDisk {
+  readonly device: string;
+  readonly vdi: string;
+  readonly sourceVdi: string;
+  readonly sizeBytes: number;
+  /** `sha256:<hex>` over what this run wrote to the disk, in order; null where nothing was copied (adopted). */
+  readonly digest: string | null;
+}
+
+/** Stands on a recovery point; written after every byte was confirmed by its task. */
+export interface TargetCommit {
+  readonly v: 1;
+  readonly self: string;
+  readonly job: string;
+  readonly run: string;
+  readonly sourceVm: string;
+  readonly sourceSnapshot: string;
+  readonly replica: string;
+  readonly sr: string;
+  readonly kind: CopyKind;
+  /** When the source snapshot was taken, by the source pool's clock, epoch milliseconds. */
+  readonly takenAtMs: number;
+  /** When the commit was written, by the target pool's clock, epoch milliseconds. */
+  readonly committedAtMs: number;
+  readonly disks: readonly CommittedDisk[];
+}
+
+/** Stands on a source snapshot under a key per job and target SR; written last. */
+export interface SourceCommit {
+  readonly v: 1;
+  readonly self: string;
+  readonly job: string;
+  readonly run: string;
+  readonly sr: string;
+  readonly point: string;
+  readonly replica: string;
+  readonly committedAtMs: number;
+  readonly disks: readonly { readonly device: string; readonly vdi: string; readonly pointVdi: string }[];
+}
+
+/** Stands on the live replica and makes it the replica of (job, VM, SR). */
+export interface ReplicaMark {
+  readonly v: 1;
+  readonly self: string;
+  readonly job: string;
+  readonly sourceVm: string;
+  readonly sr: string;
+}
+
+export interface SwapDisk {
+  readonly device: string;
+  /** Disk that was attached before; null where the replica had none at this position. */
+  readonly oldVdi: string | null;
+  readonly newVdi: string;
+  readonly sourceVdi: string;
+  readonly sizeBytes: number;
+  readonly bootable: boolean;
+  readonly digest: string;
+}
+
+/** Announced on the replica before its disks are exchanged, so that whoever finds it interrupted can finish it. */
+export interface SwapRecord {
+  readonly v: 1;
+  readonly self: string;
+  readonly job: string;
+  readonly run: string;
+  readonly sourceVm: string;
+  readonly sourceSnapshot: string;
+  readonly sr: string;
+  readonly kind: CopyKind;
+  readonly takenAtMs: number;
+  readonly disks: readonly SwapDisk[];
+  /** Disks of the replica that have no partner on the source any more. */
+  readonly removed: readonly { readonly device: string; readonly oldVdi: string }[];
+}
+
+/** Stands on a disk that is being filled. Such a disk is garbage once no lock and no resumable run names it. */
+export interface StagingMark {
+  readonly v: 1;
+  readonly self: string;
+  readonly job: string;
+  readonly run: string;
+  readonly sourceVm: string;
+  readonly device: string;
+}
+
+/** Stands on a source snapshot from the moment it was taken until its commit replaces it. */
+export interface RunMark {
+  readonly v: 1;
+  readonly self: string;
+  readonly job: string;
+  readonly run: string;
+  readonly sr: string;
+}
+
+/** What is found under a key: nothing, a record that speaks of another object (a copy), garbage, or the record. */
+export type Found<T> =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'copied'; readonly record: T }
+  | { readonly kind: 'unreadable'; readonly reason: string }
+  | { readonly kind: 'own'; readonly record: T };
+
+/** The record if it stands on the object that it names, else null. */
+export function own<T>(found: Found<T>): T | null {
+  return found.kind === 'own' ? found.record : null;
+}
+
+export function sourceCommitKey(jobId: string, srUuid: string): string {
+  return `${commitKey}:${jobId}:${srUuid}`;
+}
+
+export const encode = {
+  targetCommit: (record: TargetCommit): StringMap => ({ [commitKey]: JSON.stringify(record) }),
+  sourceCommit: (record: SourceCommit): StringMap => ({
+    [sourceCommitKey(record.job, record.sr)]: JSON.stringify(record),
+  }),
+  replica: (record: ReplicaMark): StringMap => ({ [replicaKey]: JSON.stringify(record) }),
+  swap: (record: SwapRecord): StringMap => ({ [swapKey]: JSON.stringify(record) }),
+  staging: (record: StagingMark): StringMap => ({ [stagingKey]: JSON.stringify(record) }),
+  run: (record: RunMark): StringMap => ({ [runKey]: JSON.stringify(record) }),
+} as const;
+
+export const keys = {
+  commit: commitKey,
+  replica: replicaKey,
+  swap: swapKey,
+  staging: stagingKey,
+  run: runKey,
+};
+
+type Check = (value: unknown) => boolean;
+
+const text: Check = (value) => typeof value === 'string' && value !== '';
+const textOrNull: Check = (value) => value === null || text(value);
+const count: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+const flag: Check = (value) => typeof value === 'boolean';
+const one: Check = (value) => value === 1;
+const copyKind: Check = (value) => value === 'full' || value === 'delta';
+const listOf =
+  (shape: Readonly<Record<string, Check>>): Check =>
+  (value) =>
+    Array.isArray(value) && value.every((item) => mismatch(item, shape) === null);
+
+/** Name of the first member that is missing or of the wrong type, or null where the value fits. */
+function mismatch(value: unknown, shape: Readonly<Record<string, Check>>): string | null {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'the whole value';
+  const members = value as Readonly<Record<string, unknown>>;
+  return Object.keys(shape).find((name) => shape[name]?.(members[name]) !== true) ?? null;
+}
+
+const identity = { v: one, self: text, job: text };
+
+const shapes = {
+  targetCommit: {
+    ...identity,
+    run: text,
+    sourceVm: text,
+    sourceSnapshot: text,
+    replica: text,
+    sr: text,
+    kind: copyKind,
+    takenAtMs: count,
+    committedAtMs: count,
+    disks: listOf({ device: text, vdi: text, sourceVdi: text, sizeBytes: count, digest: textOrNull }),
+  },
+  sourceCommit: {
+    ...identity,
+    run: text,
+    sr: text,
+    point: text,
+    replica: text,
+    committedAtMs: count,
+    disks: listOf({ device: text, vdi: text, pointVdi: text }),
+  },
+  replica: { ...identity, sourceVm: text, sr: text },
+  swap: {
+    ...identity,
+    run: text,
+    sourceVm: text,
+    sourceSnapshot: text,
+    sr: text,
+    kind: copyKind,
+    takenAtMs: count,
+    disks: listOf({
+      device: text,
+      oldVdi: textOrNull,
+      newVdi: text,
+      sourceVdi: text,
+      sizeBytes: count,
+      bootable: flag,
+      digest: text,
+    }),
+    removed: listOf({ device: text, oldVdi: text }),
+  },
+  staging: { ...identity, run: text, sourceVm: text, device: text },
+  run: { ...identity, run: text, sr: text },
+} as const;
+
+function find<T extends { readonly self: string }>(
+  otherConfig: StringMap,
+  key: string,
+  selfUuid: string,
+  shape: Readonly<Record<string, Check>>,
+): Found<T> {
+  const value = otherConfig[key];
+  if (value === undefined) return { kind: 'absent' };
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(value);
+  } catch {
+    return { kind: 'unreadable', reason: `the value of ${key} is not JSON` };
+  }
+  const wrong = mismatch(parsed, shape);
+  if (wrong !== null)
+    return { kind: 'unreadable', reason: `${key}: ${wrong} is missing or of the wrong type` };
+  const record = parsed as T;
+  return record.self === selfUuid ? { kind: 'own', record } : { kind: 'copied', record };
+}
+
+export const decode = {
+  targetCommit: (map: StringMap, selfUuid: string): Found<TargetCommit> =>
+    find(map, commitKey, selfUuid, shapes.targetCommit),
+  sourceCommit: (map: StringMap, selfUuid: string, jobId: string, srUuid: string): Found<SourceCommit> =>
+    find(map, sourceCommitKey(jobId, srUuid), selfUuid, shapes.sourceCommit),
+  replica: (map: StringMap, selfUuid: string): Found<ReplicaMark> =>
+    find(map, replicaKey, selfUuid, shapes.replica),
+  swap: (map: StringMap, selfUuid: string): Found<SwapRecord> => find(map, swapKey, selfUuid, shapes.swap),
+  staging: (map: StringMap, selfUuid: string): Found<StagingMark> =>
+    find(map, stagingKey, selfUuid, shapes.staging),
+  run: (map: StringMap, selfUuid: string): Found<RunMark> => find(map, runKey, selfUuid, shapes.run),
+} as const;
+
+/** True for keys of ours and of Xen Orchestra's backup layout: the ones a clone must lose. */
+export function isReplicationKey(key: string): boolean {
+  return key.startsWith(keyPrefix) || xoPrefixes.some((prefix) => key.startsWith(prefix));
+}
+
+/** The map without any key of ours or of Xen Orchestra's: what a copy of an object is allowed to inherit. */
+export function withoutReplicationKeys(otherConfig: StringMap): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(otherConfig).filter(([key]) => !isReplicationKey(key)));
+}
+
+/** Source commits of any job on this map: a snapshot that bears one of another target must not be destroyed. */
+export function otherSourceCommits(otherConfig: StringMap, jobId: string, srUuid: string): readonly string[] {
+  const mine = sourceCommitKey(jobId, srUuid);
+  return Object.keys(otherConfig).filter((key) => key.startsWith(`${commitKey}:`) && key !== mine);
+}
