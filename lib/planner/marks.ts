@@ -9,18 +9,19 @@ export type TemporaryRole = 'snapshot' | 'staging' | 'point';
 export interface TemporaryName {
   readonly role: TemporaryRole;
   readonly job: string;
+  readonly sourceVm: string;
   readonly run: string;
 }
 
-const pattern = /^\[xenrepl (snapshot|staging|point) ([\w.-]{1,64}) ([\w-]{1,64})\]/;
+const pattern = /^\[xenrepl (snapshot|staging|point) ([\w.-]{1,64}) ([\w-]{1,64}) ([\w-]{1,64})\]/;
 
 export function temporaryName(name: TemporaryName, label: string): string {
-  return `[xenrepl ${name.role} ${name.job} ${name.run}] ${label}`;
+  return `[xenrepl ${name.role} ${name.job} ${name.sourceVm} ${name.run}] ${label}`;
 }
 
 export function parseTemporaryName(nameLabel: string): TemporaryName | null {
   const match = pattern.exec(nameLabel);
-  const [, role, job, run] = match ?? [];
-  if (role === undefined || job === undefined || run === undefined) return null;
-  return { role: role as TemporaryRole, job, run };
+  const [, role, job, sourceVm, run] = match ?? [];
+  if (role === undefined || job === undefined || sourceVm === undefined || run === undefined) return null;
+  return { role: role as TemporaryRole, job, sourceVm, run };
 }

@@ -1,0 +1,124 @@
+/** What the planner knows: plain data, read from both pools before the first decision. */
+import type {
+  Found,
+  ReplicaMark,
+  RunMark,
+  SourceCommit,
+  StagingMark,
+  SwapRecord,
+  TargetCommit,
+} from './keys';
+import type { VmSettings } from './settings';
+
+/** An object of a pool. `ref` is what calls take, `uuid` and `name` are what people and keys use. */
+export interface ObjectId {
+  readonly ref: string;
+  readonly uuid: string;
+  readonly name: string;
+}
+
+export interface ObservedDisk {
+  readonly device: string;
+  readonly vdi: ObjectId;
+  readonly sizeBytes: number;
+  readonly bootable: boolean;
+  /** uuid of the disk this one is a snapshot of; null where it is none or that disk is gone. */
+  readonly snapshotOf: string | null;
+  readonly contentId: string | null;
+  /** Xen Orchestra's content key: only the newest recovery point may bear it. */
+  readonly contentKey: string | null;
+  readonly sr: ObjectId;
+  /** True for a raw volume (no VHD): it cannot be exported as a delta or cloned. */
+  readonly raw: boolean;
+  /** Bytes allocated in the disk's whole chain: an upper bound of what a full copy of it carries. */
+  readonly allocatedBytes: number;
+}
+
+export interface ObservedCard {
+  readonly device: string;
+  readonly network: ObjectId;
+  readonly mac: string;
+  readonly mtu: number;
+}
+
+export interface SourceSnapshot {
+  readonly id: ObjectId;
+  readonly takenAtMs: number;
+  readonly disks: readonly ObservedDisk[];
+  readonly commit: Found<SourceCommit>;
+  readonly runMark: Found<RunMark>;
+  /** Keys of commits for other jobs or targets that still need this snapshot. */
+  readonly otherCommits: readonly string[];
+}
+
+export interface SourceObservation {
+  readonly poolName: string;
+  readonly vm: ObjectId;
+  readonly powerState: string;
+  readonly disks: readonly ObservedDisk[];
+  readonly cards: readonly ObservedCard[];
+  readonly snapshots: readonly SourceSnapshot[];
+  /** Set where the VM is itself a replica of this job: a job must not replicate its own replicas. */
+  readonly replicaOf: string | null;
+}
+
+export interface RecoveryPoint {
+  readonly id: ObjectId;
+  readonly takenAtMs: number;
+  readonly disks: readonly ObservedDisk[];
+  readonly commit: Found<TargetCommit>;
+}
+
+/** A disk of the live replica, with what is known about writes since the newest recovery point. */
+export interface ReplicaDisk extends ObservedDisk {
+  readonly changed: 'no' | 'yes' | 'unknown';
+}
+
+export interface ObservedReplica {
+  readonly id: ObjectId;
+  readonly mark: ReplicaMark;
+  readonly powerState: string;
+  readonly blockedOperations: Readonly<Record<string, string>>;
+  readonly disks: readonly ReplicaDisk[];
+  readonly points: readonly RecoveryPoint[];
+  readonly swap: Found<SwapRecord>;
+  readonly settings: VmSettings;
+  readonly cards: readonly ObservedCard[];
+  /** Name of the tool and mark, where another program is writing to this replica right now. */
+  readonly foreignTransfer: string | null;
+}
+
+/** Something that a run of ours made and did not live to finish. */
+export interface Leftover {
+  readonly kind: 'vm' | 'disk';
+  readonly side: 'source' | 'target';
+  readonly id: ObjectId;
+  readonly run: string;
+  /** For a VM: its own disks, which go with it. Never a CD's, never one that another VM uses. */
+  readonly disks: readonly ObjectId[];
+}
+
+export interface TargetObservation {
+  readonly poolName: string;
+  readonly poolUuid: string;
+  readonly sr: ObjectId;
+  readonly srType: string;
+  readonly allocation: 'thin' | 'thick';
+  /** True where a new disk is known to read as zeros: only then may zeros be left out of a first copy. */
+  readonly zeroedDisks: boolean;
+  readonly rawDisks: boolean;
+  readonly freeBytes: number;
+  readonly replica: ObservedReplica | null;
+  /** Others that claim to be the replica of this (job, VM, SR); more than one means somebody meddled. */
+  readonly rivals: readonly ObjectId[];
+  readonly networks: readonly ObjectId[];
+}
+
+export interface Observation {
+  readonly run: string;
+  readonly source: SourceObservation;
+  readonly target: TargetObservation;
+  readonly leftovers: readonly Leftover[];
+  /** What the account may not do that a run needs, one text each; empty where all is allowed. */
+  readonly missingPermissions: readonly string[];
+}

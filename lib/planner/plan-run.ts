@@ -1,0 +1,200 @@
+/** The decision of one attempt for one VM: pure, so that every case can be a line in a table. */
+import { committedPoints, findBase } from './base';
+import type { BaseSearch } from './base';
+import { planCopies, spaceNeeded } from './copies';
+import type { JobDefinition } from './job';
+import { own } from './keys';
+import { planCards } from './networks';
+import type { CardPlan } from './networks';
+import type { Observation, ObservedReplica } from './observation';
+import type { Base, Conflict, DiskCopy, Plan, RepairPlan, Step } from './plan';
+import { pointsToDestroy, sourceSnapshotsToDestroy } from './retention';
+
+export function planRun(job: JobDefinition, observation: Observation): Plan {
+  const { source, target } = observation;
+  const refused = conflictsBeforeRepair(job, observation);
+  if (refused.length > 0) return { kind: 'blocked', vm: source.vm, conflicts: refused };
+
+  const repair = planRepair(job, observation);
+  if (repair !== null) return repair;
+
+  const search = findBase(observation, job);
+  const base = search.kind === 'found' ? search.base : null;
+  const baseSnapshot = source.snapshots.find(({ id }) => id.uuid === base?.sourceSnapshot.uuid) ?? null;
+  const copies = planCopies(source.disks, base, baseSnapshot, whyNoBase(search, target.replica), target);
+  const cards = planCards(job, source.cards, target.networks);
+  const spaceNeededBytes = spaceNeeded(copies, source.disks, target.allocation);
+  const conflicts = [
+    ...baseConflicts(job, search, observation),
+    ...divergenceConflicts(job, target.replica),
+    ...cards.conflicts,
+    ...spaceConflicts(observation, spaceNeededBytes),
+  ];
+  if (conflicts.length > 0) return { kind: 'blocked', vm: source.vm, conflicts };
+  return {
+    kind: 'replicate',
+    copyKind: copies.some(({ kind }) => kind === 'delta') ? 'delta' : 'full',
+    vm: source.vm,
+    base,
+    replica: target.replica?.id ?? null,
+    spaceNeededBytes,
+    notes: [...copies.flatMap(noteOf), ...removedDiskNotes(base, copies), ...cards.notes],
+    steps: steps(job, observation, base, copies, cards),
+  };
+}
+
+function steps(
+  job: JobDefinition,
+  observation: Observation,
+  base: Base | null,
+  copies: readonly DiskCopy[],
+  cards: CardPlan,
+): readonly Step[] {
+  const { source, target, leftovers } = observation;
+  const deltas = copies.filter(({ kind }) => kind === 'delta').map(({ device }) => device);
+  const copyKind = deltas.length > 0 ? 'delta' : 'full';
+  const retired = (target.replica?.points ?? []).flatMap(({ disks }) =>
+    disks.filter(({ contentKey }) => contentKey !== null).map(({ vdi }) => vdi),
+  );
+  return [
+    ...leftovers.map((leftover): Step => ({
+      kind: 'discard-leftover',
+      leftover,
+      because: `made by run ${leftover.run}, which ended before its commit; this run holds the lock`,
+    })),
+    { kind: 'snapshot-source', vm: source.vm },
+    ...(base !== null && deltas.length > 0 ? [{ kind: 'clone-base', base, devices: deltas } as const] : []),
+    ...copies.filter(({ kind }) => kind === 'full').map(createDisk),
+    ...copies.map((copy): Step => ({ kind: 'copy-disk', copy })),
+    ...(target.replica === null ? [{ kind: 'create-replica', sourceVm: source.vm } as const] : []),
+    { kind: 'announce-swap', copyKind },
+    { kind: 'swap-disks' },
+    { kind: 'apply-settings', cards: cards.cards },
+    { kind: 'commit-target' },
+    { kind: 'commit-source' },
+    ...(retired.length > 0 ? [{ kind: 'retire-points', disks: retired } as const] : []),
+    { kind: 'close-swap' },
+    ...pointsToDestroy(job, observation),
+    ...sourceSnapshotsToDestroy(job, observation),
+  ];
+}
+
+function createDisk(copy: DiskCopy): Step {
+  return { kind: 'create-disk', device: copy.device, sizeBytes: copy.sizeBytes, name: copy.sourceVdi.name };
+}
+
+/** Finishes an interrupted exchange of disks or a commit that reached only the target. */
+function planRepair(job: JobDefinition, observation: Observation): RepairPlan | null {
+  const { source, target } = observation;
+  const { replica } = target;
+  if (replica === null) return null;
+  const swap = own(replica.swap);
+  if (swap === null) {
+    const search = findBase(observation, job);
+    if (search.kind !== 'unfinished') return null;
+    return {
+      kind: 'repair',
+      vm: source.vm,
+      because: `recovery point "${search.point.id.name}" is committed, its source snapshot not yet`,
+      replica: replica.id,
+      swap: null,
+      commit: search.commit,
+      steps: [{ kind: 'commit-source' }],
+    };
+  }
+  const committed = committedPoints(job, replica).find(({ commit }) => commit.run === swap.run);
+  const snapshot = source.snapshots.find(({ id }) => id.uuid === swap.sourceSnapshot);
+  const cards = planCards(job, source.cards, target.networks);
+  return {
+    kind: 'repair',
+    vm: source.vm,
+    because: `run ${swap.run} announced an exchange of disks and did not finish it`,
+    replica: replica.id,
+    swap,
+    commit: committed?.commit ?? null,
+    steps: [
+      { kind: 'swap-disks' },
+      ...(snapshot !== undefined && committed === undefined && cards.conflicts.length === 0
+        ? [{ kind: 'apply-settings', cards: cards.cards } as const]
+        : []),
+      ...(committed === undefined ? [{ kind: 'commit-target' } as const] : []),
+      ...(snapshot === undefined ? [] : [{ kind: 'commit-source' } as const]),
+      { kind: 'close-swap' },
+    ],
+  };
+}
+
+/** What forbids even finishing an interrupted run. */
+function conflictsBeforeRepair(job: JobDefinition, observation: Observation): readonly Conflict[] {
+  const { source, target, missingPermissions } = observation;
+  const conflicts: Conflict[] = [];
+  if (missingPermissions.length > 0) conflicts.push({ kind: 'permission', missing: missingPermissions });
+  if (source.replicaOf !== null) conflicts.push({ kind: 'is-replica', vm: source.vm, job: source.replicaOf });
+  if (target.rivals.length > 0) {
+    const all = [...(target.replica === null ? [] : [target.replica.id]), ...target.rivals];
+    conflicts.push({ kind: 'rival-replicas', replicas: all });
+  }
+  if (source.disks.length === 0) conflicts.push({ kind: 'no-disks', vm: source.vm });
+  const raw = source.disks.filter((disk) => disk.raw).map(({ vdi }) => vdi);
+  if (raw.length > 0) conflicts.push({ kind: 'raw-disk', side: 'source', objects: raw });
+  if (target.rawDisks) conflicts.push({ kind: 'raw-disk', side: 'target', objects: [target.sr] });
+  const { replica } = target;
+  if (replica !== null && replica.powerState !== 'Halted') {
+    conflicts.push({ kind: 'replica-not-halted', replica: replica.id, powerState: replica.powerState });
+  }
+  if (replica !== null && replica.foreignTransfer !== null) {
+    conflicts.push({ kind: 'foreign-transfer', replica: replica.id, mark: replica.foreignTransfer });
+  }
+  return conflicts;
+}
+
+function whyNoBase(search: BaseSearch, replica: ObservedReplica | null): string {
+  if (search.kind === 'none' && search.reasons.length > 0)
+    return `no common base: ${search.reasons.join('; ')}`;
+  return replica === null ? 'the first copy' : 'the replica has no committed recovery point';
+}
+
+function baseConflicts(
+  job: JobDefinition,
+  search: BaseSearch,
+  observation: Observation,
+): readonly Conflict[] {
+  if (search.kind !== 'none' || job.onMissingBase === 'full') return [];
+  const points = observation.target.replica?.points ?? [];
+  // An empty shell of a replica lost nothing: its first copy is still to come.
+  if (points.length === 0) return [];
+  const reason =
+    search.reasons.length > 0 ? search.reasons.join('; ') : 'no recovery point bears a valid commit';
+  return [{ kind: 'no-base', reason, points: points.map(({ id }) => `"${id.name}" (${id.uuid})`) }];
+}
+
+function divergenceConflicts(job: JobDefinition, replica: ObservedReplica | null): readonly Conflict[] {
+  if (replica === null || job.onDivergence === 'overwrite') return [];
+  const changed = replica.disks.filter((disk) => disk.changed !== 'no');
+  if (changed.length === 0) return [];
+  return [
+    {
+      kind: 'target-diverged',
+      replica: replica.id,
+      disks: changed.map(({ device, vdi }) => `${device}: "${vdi.name}" (${vdi.uuid})`),
+    },
+  ];
+}
+
+function spaceConflicts(observation: Observation, needBytes: number): readonly Conflict[] {
+  const { sr, freeBytes } = observation.target;
+  return needBytes > freeBytes ? [{ kind: 'no-space', sr, needBytes, freeBytes }] : [];
+}
+
+function noteOf(copy: DiskCopy): readonly string[] {
+  return copy.kind === 'full' ? [`disk ${copy.device} is copied in full: ${copy.because}`] : [];
+}
+
+function removedDiskNotes(base: Base | null, copies: readonly DiskCopy[]): readonly string[] {
+  return (base?.disks ?? [])
+    .filter(({ device }) => !copies.some((copy) => copy.device === device))
+    .map(
+      ({ device }) =>
+        `disk ${device} was removed from the VM: the replica keeps it in older recovery points only`,
+    );
+}

@@ -1,0 +1,134 @@
+/** A plan: what one attempt will do, as plain JSON. `xenrepl plan` prints exactly this. */
+import type { CopyKind, SwapRecord, TargetCommit } from './keys';
+import type { Leftover, ObjectId, ObservedCard } from './observation';
+import type { VmSettings } from './settings';
+
+/** A disk of the base that a delta starts from: the recovery point's disk and the equal source snapshot disk. */
+export interface BaseDisk {
+  readonly device: string;
+  readonly pointVdi: ObjectId;
+  readonly sourceVdi: ObjectId;
+}
+
+export interface Base {
+  readonly point: ObjectId;
+  readonly sourceSnapshot: ObjectId;
+  readonly disks: readonly BaseDisk[];
+}
+
+/** How one disk gets its new content. */
+export type DiskCopy =
+  | {
+      readonly kind: 'delta';
+      readonly device: string;
+      readonly sourceVdi: ObjectId;
+      readonly sizeBytes: number;
+      readonly base: BaseDisk;
+    }
+  | {
+      readonly kind: 'full';
+      readonly device: string;
+      readonly sourceVdi: ObjectId;
+      readonly sizeBytes: number;
+      /** Why this disk cannot be a delta: shown in plan and report, so that no full is ever silent. */
+      readonly because: string;
+      /** Leave out zeros: only where the new disk is known to read as zeros. */
+      readonly elideZeros: boolean;
+    };
+
+export interface PlannedCard extends Omit<ObservedCard, 'network'> {
+  readonly network: ObjectId;
+}
+
+export type Step =
+  | { readonly kind: 'discard-leftover'; readonly leftover: Leftover; readonly because: string }
+  | { readonly kind: 'snapshot-source'; readonly vm: ObjectId }
+  | { readonly kind: 'clone-base'; readonly base: Base; readonly devices: readonly string[] }
+  | {
+      readonly kind: 'create-disk';
+      readonly device: string;
+      readonly sizeBytes: number;
+      readonly name: string;
+    }
+  | { readonly kind: 'copy-disk'; readonly copy: DiskCopy }
+  | { readonly kind: 'create-replica'; readonly sourceVm: ObjectId }
+  | { readonly kind: 'announce-swap'; readonly copyKind: CopyKind }
+  | { readonly kind: 'swap-disks' }
+  | { readonly kind: 'apply-settings'; readonly cards: readonly PlannedCard[] }
+  | { readonly kind: 'commit-target' }
+  | { readonly kind: 'commit-source' }
+  | { readonly kind: 'retire-points'; readonly disks: readonly ObjectId[] }
+  | { readonly kind: 'close-swap' }
+  | {
+      readonly kind: 'destroy-point';
+      readonly point: ObjectId;
+      readonly disks: readonly ObjectId[];
+      readonly because: string;
+    }
+  | {
+      readonly kind: 'destroy-source-snapshot';
+      readonly snapshot: ObjectId;
+      readonly disks: readonly ObjectId[];
+      readonly because: string;
+    };
+
+export type StepKind = Step['kind'];
+
+/** Why nothing may be done, with the evidence. Resolved by the job's policy, never by a guess. */
+export type Conflict =
+  | { readonly kind: 'no-base'; readonly reason: string; readonly points: readonly string[] }
+  | { readonly kind: 'target-diverged'; readonly replica: ObjectId; readonly disks: readonly string[] }
+  | { readonly kind: 'replica-not-halted'; readonly replica: ObjectId; readonly powerState: string }
+  | { readonly kind: 'foreign-transfer'; readonly replica: ObjectId; readonly mark: string }
+  | { readonly kind: 'rival-replicas'; readonly replicas: readonly ObjectId[] }
+  | { readonly kind: 'network-unmapped'; readonly networks: readonly ObjectId[] }
+  | { readonly kind: 'network-unknown'; readonly wanted: readonly string[] }
+  | {
+      readonly kind: 'no-space';
+      readonly sr: ObjectId;
+      readonly needBytes: number;
+      readonly freeBytes: number;
+    }
+  | { readonly kind: 'raw-disk'; readonly side: 'source' | 'target'; readonly objects: readonly ObjectId[] }
+  | { readonly kind: 'no-disks'; readonly vm: ObjectId }
+  | { readonly kind: 'is-replica'; readonly vm: ObjectId; readonly job: string }
+  | { readonly kind: 'permission'; readonly missing: readonly string[] };
+
+export interface ReplicatePlan {
+  readonly kind: 'replicate';
+  readonly copyKind: CopyKind;
+  readonly vm: ObjectId;
+  readonly base: Base | null;
+  /** The live replica, or null where this run makes it. */
+  readonly replica: ObjectId | null;
+  readonly spaceNeededBytes: number;
+  readonly notes: readonly string[];
+  readonly steps: readonly Step[];
+}
+
+/** Finishes what an earlier run left half done; afterwards the attempt observes and plans again. */
+export interface RepairPlan {
+  readonly kind: 'repair';
+  readonly vm: ObjectId;
+  readonly because: string;
+  readonly replica: ObjectId;
+  /** The announced exchange of disks, null where it was closed. */
+  readonly swap: SwapRecord | null;
+  /** The commit that stands on the target already, null where the interrupted run did not come so far. */
+  readonly commit: TargetCommit | null;
+  readonly steps: readonly Step[];
+}
+
+export interface BlockedPlan {
+  readonly kind: 'blocked';
+  readonly vm: ObjectId;
+  readonly conflicts: readonly Conflict[];
+}
+
+export type Plan = ReplicatePlan | RepairPlan | BlockedPlan;
+
+/** Settings that a run gives to a replica which it creates. */
+export interface NewReplica {
+  readonly settings: VmSettings;
+  readonly cards: readonly PlannedCard[];
+}

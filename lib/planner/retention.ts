@@ -1,0 +1,42 @@
+/** What is destroyed after a commit. Names what goes, and why that is safe; never the newest base. */
+import { committedPoints } from './base';
+import { own } from './keys';
+import type { JobDefinition } from './job';
+import type { Observation } from './observation';
+import type { Step } from './plan';
+
+/** Recovery points beyond the job's retention; this run's own point will be the newest of those kept. */
+export function pointsToDestroy(job: JobDefinition, observation: Observation): readonly Step[] {
+  return committedPoints(job, observation.target.replica)
+    .slice(job.retention.latest - 1)
+    .map(({ point, commit }) => ({
+      kind: 'destroy-point',
+      point: point.id,
+      disks: point.disks
+        .filter(({ vdi }) => commit.disks.some((disk) => disk.vdi === vdi.uuid))
+        .map(({ vdi }) => vdi),
+      because: `superseded: the job keeps ${String(job.retention.latest)}, and this run's point is the new base`,
+    }));
+}
+
+/**
+ * Source snapshots of this job and target beyond its retention. A snapshot that another job or target still
+ * needs as its base stays, however long that target is away.
+ */
+export function sourceSnapshotsToDestroy(job: JobDefinition, observation: Observation): readonly Step[] {
+  return observation.source.snapshots
+    .flatMap((snapshot) => {
+      const commit = own(snapshot.commit);
+      return commit === null ? [] : [{ snapshot, commit }];
+    })
+    .sort((a, b) => b.commit.committedAtMs - a.commit.committedAtMs)
+    .slice(job.retention.sourceLatest - 1)
+    .filter(({ snapshot }) => snapshot.otherCommits.length === 0)
+    .map(({ snapshot }) => ({
+      kind: 'destroy-source-snapshot',
+      snapshot: snapshot.id,
+      disks: snapshot.disks.map(({ vdi }) => vdi),
+      because:
+        'superseded: this run committed a newer snapshot on both sides, and no other target needs this one',
+    }));
+}
