@@ -1,0 +1,18 @@
+export { Pool, type ConnectOptions } from './pool';
+export type { CallOptions } from './call';
+export type { PoolEndpoint, TlsPolicy } from './endpoint';
+export type { DiskExport, DiskImport, ExportRequest, ImportRequest } from './transfer';
+export { XapiError, TransportError, classify, type Advice, type Retry, type TransportKind } from './errors';
+export { parseXapiDate, formatXapiDate } from './dates';
+export { NULL_REF, isNullRef, type ClassName, type Ref, type Uuid } from './refs';
+export type * from './records';
+export type {
+  MethodName,
+  Params,
+  Result,
+  VbdCreateRecord,
+  VdiCreateRecord,
+  VifCreateRecord,
+  VmCreateRecord,
+  XapiMethods,
+} from './methods';

@@ -1,0 +1,48 @@
+import type { CallOptions } from './call';
+import type { Ref } from './refs';
+
+export interface ExportRequest {
+  readonly vdi: Ref<'VDI'>;
+  /** The SR that holds the disk: decides which hosts can serve it. */
+  readonly sr: Ref<'SR'>;
+  /** Only blocks that differ from this disk are sent. The server does not check that the two are related. */
+  readonly base?: Ref<'VDI'>;
+  /** Names the run, in the list of tasks of the pool. */
+  readonly label: string;
+}
+
+export interface ImportRequest {
+  readonly vdi: Ref<'VDI'>;
+  /** The SR that holds the disk: decides which hosts can take it. */
+  readonly sr: Ref<'SR'>;
+  /** Names the run, in the list of tasks of the pool. */
+  readonly label: string;
+}
+
+/** A disk on its way out of the pool, as a VHD stream. */
+export interface DiskExport {
+  /**
+   * Raw VHD stream bytes; back-pressure reaches the socket, breaking out closes it. To be iterated once.
+   * The server may append an error page to a broken stream: the reader of the format notices it, or `finish` does.
+   */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** After the body was read to its end: waits for the task; rejects with its XapiError where it failed. */
+  finish(options?: CallOptions): Promise<void>;
+  /** Closes the socket and destroys the task; idempotent, never throws. */
+  abort(): Promise<void>;
+}
+
+/** Bytes on their way into a disk of the pool, frame by frame. */
+export interface DiskImport {
+  /**
+   * Sends one frame; resolves when the socket accepts more. `data` must not be changed afterwards: it may still be queued.
+   * Offset and length are multiples of 512 bytes. Rejects with the task's own error as soon as the server gives up.
+   */
+  write(offsetBytes: number, data: Uint8Array): Promise<void>;
+  /** Sends the terminator, then waits for the task. Only its resolution means that the segment counts. */
+  finish(options?: CallOptions): Promise<void>;
+  /** Closes the socket and destroys the task; idempotent, never throws. */
+  abort(): Promise<void>;
+  /** Bytes handed to the socket so far, frame headers included. */
+  readonly bytesSent: number;
+}
