@@ -1,0 +1,76 @@
+/** A VM's disks and cards as the planner sees them. */
+import { isNullRef } from '../../xapi';
+import type { VdiRecord, VmRecord } from '../../xapi';
+import type { ObjectId, ObservedCard, ObservedDisk } from '../../planner/observation';
+import { byUuid } from './world';
+import type { World } from './world';
+
+/** A chain is at most 30 deep (XAPI's limit); a longer walk means that the records contradict each other. */
+const chainDepthMax = 64;
+
+export function vmId(ref: string, vm: VmRecord): ObjectId {
+  return { ref, uuid: vm.uuid, name: vm.name_label };
+}
+
+export function vdiId(ref: string, vdi: VdiRecord): ObjectId {
+  return { ref, uuid: vdi.uuid, name: vdi.name_label };
+}
+
+/** Non-CD block devices with a disk in them, by device position. */
+export function disksOf(world: World, vm: VmRecord): readonly ObservedDisk[] {
+  return vm.VBDs.flatMap((vbdRef) => {
+    const vbd = world.vbds.get(vbdRef);
+    if (vbd?.type !== 'Disk' || vbd.empty || isNullRef(vbd.VDI)) return [];
+    const vdi = world.vdis.get(vbd.VDI);
+    return vdi === undefined ? [] : [toDisk(world, vbd.userdevice, vbd.bootable, vbd.VDI, vdi)];
+  }).sort((a, b) => Number(a.device) - Number(b.device));
+}
+
+function toDisk(world: World, device: string, bootable: boolean, ref: string, vdi: VdiRecord): ObservedDisk {
+  const sr = world.srs.get(vdi.SR);
+  return {
+    device,
+    vdi: vdiId(ref, vdi),
+    sizeBytes: vdi.virtual_size,
+    bootable,
+    snapshotOf: isNullRef(vdi.snapshot_of) ? null : (world.vdis.get(vdi.snapshot_of)?.uuid ?? null),
+    contentId: vdi.other_config['content_id'] ?? null,
+    contentKey: vdi.other_config['xo:backup:contentKey'] ?? null,
+    sr: { ref: vdi.SR, uuid: sr?.uuid ?? '', name: sr?.name_label ?? 'an SR that is gone' },
+    raw: vdi.sm_config['type'] === 'raw',
+    allocatedBytes: allocatedBytes(world, vdi),
+  };
+}
+
+/** Physical bytes of the disk and of the hidden parents it builds upon, at most its virtual size. */
+function allocatedBytes(world: World, vdi: VdiRecord): number {
+  let total = 0;
+  let next: VdiRecord | undefined = vdi;
+  for (let depth = 0; next !== undefined && depth < chainDepthMax; depth += 1) {
+    total += next.physical_utilisation;
+    const parent: string | undefined = next.sm_config['vhd-parent'];
+    next = parent === undefined ? undefined : byUuid(world.vdis, parent)?.record;
+  }
+  // Not known yet (0 until the SR was scanned): count the worst case rather than nothing.
+  return total === 0 ? vdi.virtual_size : Math.min(total, vdi.virtual_size);
+}
+
+export function cardsOf(world: World, vm: VmRecord): readonly ObservedCard[] {
+  return vm.VIFs.flatMap((vifRef) => {
+    const vif = world.vifs.get(vifRef);
+    if (vif === undefined) return [];
+    const network = world.networks.get(vif.network);
+    return [
+      {
+        device: vif.device,
+        network: {
+          ref: vif.network,
+          uuid: network?.uuid ?? '',
+          name: network?.name_label ?? 'a network that is gone',
+        },
+        mac: vif.MAC,
+        mtu: vif.MTU,
+      },
+    ];
+  }).sort((a, b) => Number(a.device) - Number(b.device));
+}

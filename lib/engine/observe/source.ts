@@ -1,0 +1,70 @@
+/** The source side of an observation. */
+import { isNullRef, parseXapiDate } from '../../xapi';
+import type { VmRecord } from '../../xapi';
+import { decode, otherSourceCommits, own } from '../../planner/keys';
+import type { JobDefinition } from '../../planner/job';
+import { parseTemporaryName } from '../../planner/marks';
+import type { Leftover, SourceObservation, SourceSnapshot } from '../../planner/observation';
+import { cardsOf, disksOf, vmId } from './disks';
+import type { World } from './world';
+
+export function observeSource(
+  world: World,
+  job: JobDefinition,
+  vmRef: string,
+  vm: VmRecord,
+): SourceObservation {
+  const replica = own(decode.replica(vm.other_config, vm.uuid));
+  return {
+    poolName: world.poolName,
+    vm: vmId(vmRef, vm),
+    powerState: vm.power_state,
+    disks: disksOf(world, vm),
+    cards: cardsOf(world, vm),
+    snapshots: snapshotsOf(world, vmRef).map(([ref, snapshot]) => toSnapshot(world, job, ref, snapshot)),
+    replicaOf: replica?.job === job.jobId ? replica.job : null,
+  };
+}
+
+/** Snapshots of this job that never got their commit: the runs that took them are dead, for we hold the lock. */
+export function sourceLeftovers(
+  world: World,
+  job: JobDefinition,
+  vmRef: string,
+  vm: VmRecord,
+): readonly Leftover[] {
+  return snapshotsOf(world, vmRef).flatMap(([ref, snapshot]): Leftover[] => {
+    const { other_config: otherConfig, uuid } = snapshot;
+    if (own(decode.sourceCommit(otherConfig, uuid, job.jobId, job.target.srUuid)) !== null) return [];
+    if (otherSourceCommits(otherConfig, job.jobId, job.target.srUuid).length > 0) return [];
+    const mark = own(decode.run(otherConfig, uuid));
+    const name = parseTemporaryName(snapshot.name_label);
+    const run =
+      mark?.job === job.jobId && mark.sr === job.target.srUuid
+        ? mark.run
+        : name?.role === 'snapshot' && name.job === job.jobId && name.sourceVm === vm.uuid
+          ? name.run
+          : null;
+    if (run === null) return [];
+    const disks = disksOf(world, snapshot).map(({ vdi }) => vdi);
+    return [{ kind: 'vm', side: 'source', id: vmId(ref, snapshot), run, disks }];
+  });
+}
+
+function snapshotsOf(world: World, vmRef: string): readonly (readonly [string, VmRecord])[] {
+  return [...world.vms].filter(
+    ([, { is_a_snapshot, snapshot_of }]) => is_a_snapshot && !isNullRef(snapshot_of) && snapshot_of === vmRef,
+  );
+}
+
+function toSnapshot(world: World, job: JobDefinition, ref: string, snapshot: VmRecord): SourceSnapshot {
+  const { other_config: otherConfig, uuid } = snapshot;
+  return {
+    id: vmId(ref, snapshot),
+    takenAtMs: parseXapiDate(snapshot.snapshot_time),
+    disks: disksOf(world, snapshot),
+    commit: decode.sourceCommit(otherConfig, uuid, job.jobId, job.target.srUuid),
+    runMark: decode.run(otherConfig, uuid),
+    otherCommits: otherSourceCommits(otherConfig, job.jobId, job.target.srUuid),
+  };
+}

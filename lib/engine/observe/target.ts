@@ -1,0 +1,183 @@
+/** The target side of an observation: SR, live replica, recovery points, leftovers. */
+import { isNullRef, parseXapiDate } from '../../xapi';
+import type { SrRecord, VdiRecord, VmRecord } from '../../xapi';
+import { committedPoints } from '../../planner/base';
+import { decode, own } from '../../planner/keys';
+import type { ReplicaMark } from '../../planner/keys';
+import type { JobDefinition } from '../../planner/job';
+import { parseTemporaryName } from '../../planner/marks';
+import type {
+  Leftover,
+  ObjectId,
+  ObservedReplica,
+  RecoveryPoint,
+  ReplicaDisk,
+  TargetObservation,
+} from '../../planner/observation';
+import { cardsOf, disksOf, vdiId, vmId } from './disks';
+import { settingsOf } from './settings';
+import { storageFacts } from './storage';
+import type { World } from './world';
+
+export function observeTarget(
+  world: World,
+  job: JobDefinition,
+  sourceVmUuid: string,
+  srRef: string,
+  sr: SrRecord,
+): TargetObservation {
+  const replicas = [...world.vms].flatMap(([ref, vm]) => {
+    const mark = replicaMark(vm, job, sourceVmUuid);
+    return mark === null ? [] : [{ ref, vm, mark }];
+  });
+  const [first, ...rivals] = replicas;
+  return {
+    poolName: world.poolName,
+    poolUuid: world.poolUuid,
+    sr: { ref: srRef, uuid: sr.uuid, name: sr.name_label },
+    srType: sr.type,
+    ...storageFacts(sr),
+    freeBytes: Math.max(0, sr.physical_size - sr.physical_utilisation),
+    replica: first === undefined ? null : toReplica(world, job, first.ref, first.vm, first.mark),
+    rivals: rivals.map(({ ref, vm }) => vmId(ref, vm)),
+    networks: [...world.networks].map(([ref, { uuid, name_label: name }]) => ({ ref, uuid, name })),
+  };
+}
+
+/** The mark that makes a VM the replica of (job, source VM, SR); a copied mark makes it nothing. */
+export function replicaMark(vm: VmRecord, job: JobDefinition, sourceVmUuid: string): ReplicaMark | null {
+  if (vm.is_a_snapshot) return null;
+  const mark = own(decode.replica(vm.other_config, vm.uuid));
+  if (mark === null || mark.job !== job.jobId || mark.sr !== job.target.srUuid) return null;
+  return mark.sourceVm === sourceVmUuid ? mark : null;
+}
+
+/** What earlier runs of this job left of this VM on the target. */
+export function targetLeftovers(world: World, job: JobDefinition, sourceVmUuid: string): readonly Leftover[] {
+  const shells = [...world.vms].flatMap(([ref, vm]): Leftover[] => {
+    const run = deadRun(vm, job, sourceVmUuid);
+    if (run === null) return [];
+    const disks = disksOf(world, vm)
+      .map(({ vdi }) => vdi)
+      .filter((vdi) => usersOf(world, vdi.ref).every((user) => user === ref));
+    return [{ kind: 'vm', side: 'target', id: vmId(ref, vm), run, disks }];
+  });
+  const inShells = new Set(shells.flatMap(({ disks }) => disks.map(({ ref }) => ref)));
+  const disks = [...world.vdis].flatMap(([ref, vdi]): Leftover[] => {
+    const mark = own(decode.staging(vdi.other_config, vdi.uuid));
+    if (mark?.job !== job.jobId || mark.sourceVm !== sourceVmUuid || inShells.has(ref)) return [];
+    if (userVmsOf(world, vdi).length > 0) return [];
+    return [{ kind: 'disk', side: 'target', id: vdiId(ref, vdi), run: mark.run, disks: [] }];
+  });
+  return [...shells, ...disks];
+}
+
+/** The run that made this VM and died, or null where the VM is none of our unfinished work. */
+function deadRun(vm: VmRecord, job: JobDefinition, sourceVmUuid: string): string | null {
+  if (own(decode.targetCommit(vm.other_config, vm.uuid)) !== null) return null;
+  const name = parseTemporaryName(vm.name_label);
+  if (name !== null && name.role !== 'snapshot' && name.job === job.jobId && name.sourceVm === sourceVmUuid) {
+    return name.run;
+  }
+  const mark = own(decode.run(vm.other_config, vm.uuid));
+  const replica = decode.replica(vm.other_config, vm.uuid);
+  const ofThisVm = replica.kind === 'copied' && replica.record.sourceVm === sourceVmUuid;
+  return mark?.job === job.jobId && mark.sr === job.target.srUuid && vm.is_a_snapshot && ofThisVm
+    ? mark.run
+    : null;
+}
+
+function usersOf(world: World, vdiRef: string): readonly string[] {
+  return [...world.vbds.values()].filter(({ VDI }) => VDI === vdiRef).map(({ VM }) => VM);
+}
+
+/** VMs of people that use the disk; control domains use it only while something is transferred. */
+function userVmsOf(world: World, vdi: VdiRecord): readonly string[] {
+  return vdi.VBDs.flatMap((vbdRef) => {
+    const vmRef = world.vbds.get(vbdRef)?.VM;
+    const vm = vmRef === undefined ? undefined : world.vms.get(vmRef);
+    return vmRef === undefined || vm === undefined || vm.is_control_domain ? [] : [vmRef];
+  });
+}
+
+function toReplica(
+  world: World,
+  job: JobDefinition,
+  ref: string,
+  vm: VmRecord,
+  mark: ReplicaMark,
+): ObservedReplica {
+  const points = [...world.vms]
+    .filter(
+      ([, { is_a_snapshot, snapshot_of }]) => is_a_snapshot && !isNullRef(snapshot_of) && snapshot_of === ref,
+    )
+    .map(([pointRef, point]) => toPoint(world, pointRef, point));
+  const replica: ObservedReplica = {
+    id: vmId(ref, vm),
+    mark,
+    powerState: vm.power_state,
+    blockedOperations: vm.blocked_operations,
+    disks: [],
+    points,
+    swap: decode.swap(vm.other_config, vm.uuid),
+    settings: settingsOf(vm),
+    cards: cardsOf(world, vm),
+    foreignTransfer: foreignTransfer(world, vm),
+  };
+  const newest = committedPoints(job, replica)[0]?.point ?? null;
+  return { ...replica, disks: disksOf(world, vm).map((disk) => withChange(disk, newest)) };
+}
+
+function toPoint(world: World, ref: string, point: VmRecord): RecoveryPoint {
+  return {
+    id: vmId(ref, point),
+    takenAtMs: parseXapiDate(point.snapshot_time),
+    disks: disksOf(world, point),
+    commit: decode.targetCommit(point.other_config, point.uuid),
+  };
+}
+
+/**
+ * The storage layer gives a disk a new content id whenever it was attached for writing, and copies it on
+ * snapshot: equal and present means equal content. Anything else must be asked of the disks themselves.
+ */
+function withChange(
+  disk: ReplicaDisk | Omit<ReplicaDisk, 'changed'>,
+  newest: RecoveryPoint | null,
+): ReplicaDisk {
+  const partner = newest?.disks.find(({ device }) => device === disk.device);
+  const equal = partner !== undefined && disk.contentId !== null && disk.contentId === partner.contentId;
+  return { ...disk, changed: equal ? 'no' : 'unknown' };
+}
+
+/** Marks that Xen Orchestra leaves while it transfers; it does not know our lock, so we keep away. */
+function foreignTransfer(world: World, vm: VmRecord): string | null {
+  if (vm.name_label.startsWith('[Importing')) return `Xen Orchestra: VM named "${vm.name_label}"`;
+  if (Object.values(vm.blocked_operations).some((text) => text.startsWith('Importing'))) {
+    return 'Xen Orchestra: start is blocked with "Importing"';
+  }
+  if (vm.other_config['xo:backup:datetime']?.startsWith('19700101T') === true) {
+    return 'Xen Orchestra: xo:backup:datetime is the 1970 marker of an unfinished copy';
+  }
+  for (const { vdi } of disksOf(world, vm)) {
+    const record = world.vdis.get(vdi.ref);
+    if (vdi.name.startsWith('[Importing]')) return `Xen Orchestra: disk named "${vdi.name}"`;
+    if (record?.other_config['xo:import:task'] !== undefined)
+      return `Xen Orchestra: disk "${vdi.name}" is being imported`;
+  }
+  return null;
+}
+
+/** The disks whose change is not known from content ids, each with the recovery point's disk to compare with. */
+export function undecidedDisks(
+  job: JobDefinition,
+  replica: ObservedReplica,
+): readonly { readonly disk: ReplicaDisk; readonly pointVdi: ObjectId | null }[] {
+  const newest = committedPoints(job, replica)[0]?.point;
+  return replica.disks
+    .filter(({ changed }) => changed === 'unknown')
+    .map((disk) => ({
+      disk,
+      pointVdi: newest?.disks.find(({ device }) => device === disk.device)?.vdi ?? null,
+    }));
+}
