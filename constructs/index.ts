@@ -1,0 +1,16 @@
+/*
+ * Replication of XenServer and XCP-ng virtual machines in a CDKTF app: what the user wants, checked at synth.
+ */
+export { Duration } from './duration';
+export { XenReplicationProvider } from './provider';
+export type { XenReplicationProviderProps } from './provider';
+export { ReplicationJob } from './replication-job';
+export type { IReplicationJob, ReplicationJobProps } from './replication-job';
+export { ReplicationRun } from './replication-run';
+export type { ReplicationRunProps } from './replication-run';
+export { Retention } from './retention';
+export type { RetentionOptions } from './retention';
+export { Schedule } from './schedule';
+export type { CronOptions } from './schedule';
+/** The provider's own resources, one class each, for what the constructs above leave out. */
+export * as bindings from './bindings';
