@@ -1,5 +1,5 @@
 /** The pool's NBD server (port 10809 of a real host): read-only, EXPORT_NAME only. */
-import type { TransferHost, TransferPool } from '../transfer/pool-side.js';
+import type { TransferHost, TransferPool } from '../transfer/pool-side';
 
 export interface NbdServerOptions {
   readonly host: TransferHost;

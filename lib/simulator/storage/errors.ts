@@ -9,7 +9,7 @@ export class NoSpaceError extends Error {
   }
 }
 
-/** No image of that name is in the store. */
+/** No image of that name is in the store, or its data was destroyed. */
 export class ImageMissingError extends Error {
   override readonly name = 'ImageMissingError';
   constructor(readonly id: string) {
@@ -25,10 +25,15 @@ export class OutOfRangeError extends Error {
   }
 }
 
-/** `same` and `unrelated`: the pair has no difference to list; `no-log`: tracking was off somewhere between. */
+/** `same` and `unrelated`: the pair has no difference to list; `no-log`: tracking is or was off for one of them. */
 export class CbtError extends Error {
   override readonly name = 'CbtError';
   constructor(readonly reason: 'same' | 'unrelated' | 'no-log') {
     super(`changed blocks cannot be listed: ${reason}`);
   }
+}
+
+/** A file in the store is not a VHD that this store can have written. */
+export class BrokenImageError extends Error {
+  override readonly name = 'BrokenImageError';
 }

@@ -1,7 +1,7 @@
 /** Disk and VM transfers at wire level: what a pool answers on /export_raw_vdi, /import_raw_vdi, /export and /import. */
-import type { TransferOutcome, TransferPool, TransferRequest } from './pool-side.js';
+import type { TransferOutcome, TransferPool, TransferRequest } from './pool-side';
 
-export type * from './pool-side.js';
+export type * from './pool-side';
 
 /** A handler owns the socket from the call until it settles. It never rejects for what a client or a disk does. */
 export type TransferHandler = (request: TransferRequest, pool: TransferPool) => Promise<TransferOutcome>;

@@ -7,7 +7,7 @@
  */
 import type { Duplex } from 'node:stream';
 
-import type { ImageStore } from '../storage/index.js';
+import type { ImageStore } from '../storage';
 
 /** An API error as a XenServer reports it: `code` and the strings behind it. */
 export interface ApiFailure {
