@@ -1,0 +1,51 @@
+import { TerraformStack } from 'cdktf';
+import type { App } from 'cdktf';
+import {
+  Duration,
+  ReplicationJob,
+  ReplicationRun,
+  Retention,
+  Schedule,
+  XenReplicationProvider,
+} from '../../constructs';
+
+/** A stack that uses everything once: what it synthesizes to is kept as a golden file. */
+export function sampleStack(app: App): TerraformStack {
+  const stack = new TerraformStack(app, 'site');
+  const provider = new XenReplicationProvider(stack, 'xenrepl', { onUnreachable: 'warn' });
+
+  const smallest = new ReplicationJob(stack, 'smallest', {
+    name: 'smallest',
+    sourcePool: 'berlin',
+    targetPool: 'munich',
+    targetSr: 'nas',
+    vmTags: ['protect'],
+  });
+  new ReplicationRun(stack, 'first-run', { job: smallest }).addStableOutputs('smallest');
+
+  const everything = new ReplicationJob(stack, 'everything', {
+    name: 'everything',
+    sourcePool: 'berlin',
+    targetPool: "munich's second",
+    targetSr: '0f2f2a3c-6f0c-4c4e-9a53-2d4bb1ac1a01',
+    vmUuids: ['6b1c0f7e-0f4e-4a43-9ac1-2c7f3c1f9d10'],
+    vmTags: ['protect'],
+    schedule: Schedule.every(Duration.minutes(15)),
+    retention: Retention.latest(7, { sourceLatest: 2 }),
+    networkMap: { 'LAN Berlin': 'LAN Munich' },
+    onUnmappedNetwork: 'omit',
+    onMissingBase: 'full',
+    onDivergence: 'overwrite',
+    concurrency: 4,
+    enabled: false,
+    deleteReplicasOnDestroy: true,
+    jobId: 'f3f0a6a4-0d41-4c55-8e4b-1c8f0b1d6a11',
+    provider,
+  });
+  new ReplicationRun(stack, 'release-run', {
+    job: everything,
+    trigger: 'release 7',
+    resource: 'terraform_data',
+  });
+  return stack;
+}
