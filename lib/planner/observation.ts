@@ -1,13 +1,5 @@
 /** What the planner knows: plain data, read from both pools before the first decision. */
-import type {
-  Found,
-  ReplicaMark,
-  RunMark,
-  SourceCommit,
-  StagingMark,
-  SwapRecord,
-  TargetCommit,
-} from './keys';
+import type { Found, ReplicaMark, RunMark, SourceCommit, SwapRecord, TargetCommit } from './keys';
 import type { VmSettings } from './settings';
 
 /** An object of a pool. `ref` is what calls take, `uuid` and `name` are what people and keys use. */

@@ -70,6 +70,8 @@ const plainFields = [
   'PV_args',
   'PV_bootloader_args',
   'PV_legacy_args',
+  // Before the boot policy: setting the type sets a policy as well.
+  'domain_type',
   'HVM_boot_policy',
   'HVM_boot_params',
   'HVM_shadow_multiplier',
@@ -131,9 +133,9 @@ function same(a: unknown, b: unknown): boolean {
 
 /** Maps and sets come in any order; only their content matters. */
 function canonical(value: unknown): string {
-  if (Array.isArray(value)) return JSON.stringify([...value].sort());
+  if (Array.isArray(value)) return JSON.stringify(value.map(String).sort());
   if (typeof value === 'object' && value !== null) {
     return JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
   }
-  return JSON.stringify(value) ?? '';
+  return String(value);
 }

@@ -64,9 +64,10 @@ export function targetLeftovers(world: World, job: JobDefinition, sourceVmUuid: 
   });
   const inShells = new Set(shells.flatMap(({ disks }) => disks.map(({ ref }) => ref)));
   const disks = [...world.vdis].flatMap(([ref, vdi]): Leftover[] => {
-    const mark = own(decode.staging(vdi.other_config, vdi.uuid));
+    // A disk that we create is born under a temporary name; one that we clone comes with its shell.
+    const mark = own(decode.staging(vdi.other_config, vdi.uuid)) ?? parseTemporaryName(vdi.name_label);
     if (mark?.job !== job.jobId || mark.sourceVm !== sourceVmUuid || inShells.has(ref)) return [];
-    if (userVmsOf(world, vdi).length > 0) return [];
+    if (vdi.is_a_snapshot || userVmsOf(world, vdi).length > 0) return [];
     return [{ kind: 'disk', side: 'target', id: vdiId(ref, vdi), run: mark.run, disks: [] }];
   });
   return [...shells, ...disks];

@@ -1,0 +1,75 @@
+/** One attempt for one VM: what its steps share, and what they have produced so far. */
+import type { CallOptions, Pool, VmRecord } from '../xapi';
+import type { TargetCommit, SwapRecord } from '../planner/keys';
+import type { JobDefinition } from '../planner/job';
+import type { ObjectId } from '../planner/observation';
+import type { RunContext } from './context';
+import type { CopyResult } from './data/copy-disk';
+import type { SegmentLimits } from './data/write-segments';
+import { StalePlan } from './errors';
+import type { RunLock } from './lock';
+import type { Queues } from './queues';
+
+export interface TakenDisk {
+  readonly device: string;
+  readonly vdi: ObjectId;
+  readonly srRef: string;
+  readonly sizeBytes: number;
+  readonly bootable: boolean;
+}
+
+/** The source snapshot of this attempt, as it is after it was taken. */
+export interface TakenSnapshot {
+  readonly id: ObjectId;
+  readonly takenAtMs: number;
+  readonly record: VmRecord;
+  readonly disks: readonly TakenDisk[];
+}
+
+export interface StagedDisk {
+  readonly vdi: ObjectId;
+  readonly sizeBytes: number;
+}
+
+export interface Attempt {
+  readonly job: JobDefinition;
+  readonly vm: ObjectId;
+  readonly source: Pool;
+  readonly target: Pool;
+  readonly targetSr: ObjectId;
+  readonly context: RunContext;
+  readonly lock: RunLock;
+  readonly queues: Queues;
+  readonly limits: SegmentLimits;
+  readonly made: Produced;
+}
+
+/** What steps leave for later ones. A step that needs what is not there was planned wrongly: it says so. */
+export class Produced {
+  snapshot: TakenSnapshot | null = null;
+  replica: ObjectId | null = null;
+  swap: SwapRecord | null = null;
+  commit: TargetCommit | null = null;
+  point: ObjectId | null = null;
+  /** `xo:backup:deltaChainLength` that the source snapshot gets. */
+  chainLength = 0;
+  readonly staged = new Map<string, StagedDisk>();
+  readonly copied = new Map<string, CopyResult>();
+
+  need<K extends 'snapshot' | 'replica' | 'swap' | 'commit'>(what: K): NonNullable<Produced[K]> {
+    const value = this[what];
+    if (value === null) throw new StalePlan(`A step needs the ${what}, which no earlier step produced`);
+    return value;
+  }
+
+  stagedAt(device: string): StagedDisk {
+    const disk = this.staged.get(device);
+    if (disk === undefined) throw new StalePlan(`No staging disk was made for device ${device}`);
+    return disk;
+  }
+}
+
+/** Options for calls that may be stopped by the user. */
+export function stoppable(attempt: Attempt): CallOptions {
+  return { signal: attempt.context.signal };
+}

@@ -1,0 +1,102 @@
+/** Regular pieces, so that zeros can be told from data and a digest does not depend on how bytes arrived. */
+import type { Extent } from './extent';
+
+/** 64 KiB: the unit of changed-block tracking, and fine enough to leave out most zeros of a 2 MiB block. */
+export const grainBytes = 65_536;
+/** Largest piece handed on; XAPI copies in buffers of 2 MiB. */
+export const extentBytesMax = 2 * 1024 * 1024;
+
+/**
+ * Joins neighbouring pieces and cuts at multiples of 2 MiB. Every piece starts at a multiple of 64 KiB wherever
+ * its data does; nothing is ever spanned that was not given.
+ */
+export async function* gather(extents: AsyncIterable<Extent>): AsyncIterable<Extent> {
+  let pending = new Pending();
+  for await (const extent of extents) {
+    let { offsetBytes, data } = extent;
+    while (data.length > 0) {
+      if (!pending.accepts(offsetBytes)) {
+        if (!pending.empty) yield pending.take();
+        pending = new Pending();
+      }
+      const taken = pending.add(offsetBytes, data);
+      offsetBytes += taken;
+      data = data.subarray(taken);
+    }
+  }
+  if (!pending.empty) yield pending.take();
+}
+
+/** Collects one piece of at most 2 MiB. */
+class Pending {
+  #buffer: Buffer | null = null;
+  #startBytes = 0;
+  #length = 0;
+
+  get empty(): boolean {
+    return this.#length === 0;
+  }
+
+  accepts(offsetBytes: number): boolean {
+    if (this.#buffer === null) return true;
+    return offsetBytes === this.#startBytes + this.#length && this.#room() > 0;
+  }
+
+  /** Copies as much as fits and returns how much that was. */
+  add(offsetBytes: number, data: Uint8Array): number {
+    if (this.#buffer === null) {
+      this.#startBytes = offsetBytes;
+      this.#buffer = Buffer.allocUnsafeSlow(extentBytesMax - (offsetBytes % extentBytesMax));
+    }
+    const taken = Math.min(this.#room(), data.length);
+    this.#buffer.set(data.subarray(0, taken), this.#length);
+    this.#length += taken;
+    return taken;
+  }
+
+  take(): Extent {
+    const buffer = this.#buffer ?? Buffer.alloc(0);
+    return { offsetBytes: this.#startBytes, data: buffer.subarray(0, this.#length) };
+  }
+
+  #room(): number {
+    return (this.#buffer?.length ?? 0) - this.#length;
+  }
+}
+
+const zeros = Buffer.alloc(grainBytes);
+
+/** Leaves out grains that are all zeros. Only for a disk that was never written and reads as zeros. */
+export async function* elideZeros(extents: AsyncIterable<Extent>): AsyncIterable<Extent> {
+  for await (const extent of extents) {
+    let runStart = -1;
+    for (const { start, end } of grainsOf(extent)) {
+      const zero = isZero(extent.data.subarray(start, end));
+      if (!zero && runStart < 0) runStart = start;
+      if (zero && runStart >= 0) {
+        yield part(extent, runStart, start);
+        runStart = -1;
+      }
+    }
+    if (runStart >= 0) yield part(extent, runStart, extent.data.length);
+  }
+}
+
+/** Ranges of the piece's data, cut at multiples of 64 KiB on the disk. */
+export function* grainsOf(extent: Extent): Iterable<{ readonly start: number; readonly end: number }> {
+  let start = 0;
+  while (start < extent.data.length) {
+    const toBorder = grainBytes - ((extent.offsetBytes + start) % grainBytes);
+    const end = Math.min(extent.data.length, start + toBorder);
+    yield { start, end };
+    start = end;
+  }
+}
+
+export function isZero(data: Uint8Array): boolean {
+  return Buffer.compare(data, zeros.subarray(0, data.length)) === 0;
+}
+
+function part(extent: Extent, start: number, end: number): Extent {
+  return { offsetBytes: extent.offsetBytes + start, data: extent.data.subarray(start, end) };
+}

@@ -1,0 +1,81 @@
+/** Everything that happens in a run is one of these; logs, progress, reports and metrics are readers of them. */
+import type { CopyKind } from '../planner/keys';
+import type { ObjectId } from '../planner/observation';
+import type { Plan, StepKind } from '../planner/plan';
+
+export interface ErrorSummary {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+  readonly retry: 'now' | 'later' | 'never';
+}
+
+export type VmOutcome =
+  | {
+      readonly kind: 'replicated';
+      readonly copyKind: CopyKind;
+      readonly replica: ObjectId;
+      readonly point: ObjectId;
+      readonly sourceSnapshot: ObjectId;
+      readonly takenAtMs: number;
+    }
+  | { readonly kind: 'blocked' | 'failed' | 'cancelled' | 'locked'; readonly error: ErrorSummary };
+
+interface OfVm {
+  readonly vm: { readonly uuid: string; readonly name: string };
+}
+
+/** `atMs` is stamped by whoever collects events, from the run's clock. */
+export type RunEvent =
+  | {
+      readonly kind: 'run-started';
+      readonly run: string;
+      readonly jobId: string;
+      readonly jobName: string;
+      readonly vms: number;
+    }
+  | ({ readonly kind: 'vm-started' } & OfVm)
+  | ({ readonly kind: 'lock-waiting'; readonly holder: string; readonly untilMs: number } & OfVm)
+  | ({ readonly kind: 'lock-acquired'; readonly number: number } & OfVm)
+  | ({ readonly kind: 'planned'; readonly attempt: number; readonly plan: Plan } & OfVm)
+  | ({ readonly kind: 'step-started'; readonly step: StepKind; readonly device: string | null } & OfVm)
+  | ({ readonly kind: 'step-finished'; readonly step: StepKind; readonly device: string | null } & OfVm)
+  | ({
+      readonly kind: 'disk-opened';
+      readonly device: string;
+      readonly copyKind: CopyKind;
+      readonly changedBytes: number;
+    } & OfVm)
+  | ({
+      readonly kind: 'disk-progress';
+      readonly device: string;
+      readonly bytesRead: number;
+      readonly bytesSent: number;
+      readonly bytesExpected: number;
+    } & OfVm)
+  | ({
+      readonly kind: 'segment-confirmed';
+      readonly device: string;
+      readonly segment: number;
+      readonly bytesSent: number;
+    } & OfVm)
+  | ({
+      readonly kind: 'disk-copied';
+      readonly device: string;
+      readonly copyKind: CopyKind;
+      readonly changedBytes: number;
+      readonly bytesRead: number;
+      readonly bytesSent: number;
+      readonly digest: string;
+    } & OfVm)
+  | ({ readonly kind: 'warning'; readonly text: string } & OfVm)
+  | ({
+      readonly kind: 'attempt-failed';
+      readonly attempt: number;
+      readonly error: ErrorSummary;
+      readonly retryInMs: number | null;
+    } & OfVm)
+  | ({ readonly kind: 'vm-finished'; readonly outcome: VmOutcome } & OfVm)
+  | { readonly kind: 'run-finished'; readonly run: string };
+
+export type Emit = (event: RunEvent) => void;

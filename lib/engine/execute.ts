@@ -1,0 +1,141 @@
+/** Carries out a plan step by step. Decides nothing: a world that no longer matches raises StalePlan. */
+import type { Plan, ReplicatePlan, RepairPlan, Step } from '../planner/plan';
+import type { Attempt } from './attempt';
+import { announceSwap, closeSwap, swapDisks } from './steps/swap';
+import { applySettings } from './steps/settings';
+import { commitSource, commitTarget, retirePoints } from './steps/commit';
+import { copyOneDisk } from './steps/copy';
+import { destroyMarked } from './steps/destroy';
+import { discardLeftover } from './steps/discard';
+import { createReplica } from './steps/replica';
+import { snapshotSource } from './steps/source-snapshot';
+import { cloneBase, createDisk } from './steps/staging';
+
+/**
+ * From this step on a run is no longer stopped by the user: every disk is filled, a few calls make it a recovery
+ * point, and stopping in between would only leave the same calls to the next run.
+ */
+const pointOfNoReturn: Step['kind'] = 'create-replica';
+
+export async function execute(attempt: Attempt, plan: ReplicatePlan | RepairPlan): Promise<void> {
+  await prepare(attempt, plan);
+  for (const group of grouped(plan.steps)) {
+    if (!isCommitting(group)) attempt.context.signal.throwIfAborted();
+    await runGroup(attempt, group);
+  }
+}
+
+/** Steps that run together: copies of several disks, everything else alone and in order. */
+function grouped(steps: readonly Step[]): readonly (readonly Step[])[] {
+  const groups: Step[][] = [];
+  for (const step of steps) {
+    const last = groups.at(-1);
+    if (step.kind === 'copy-disk' && last?.[0]?.kind === 'copy-disk') last.push(step);
+    else groups.push([step]);
+  }
+  return groups;
+}
+
+const committing: ReadonlySet<Step['kind']> = new Set([
+  pointOfNoReturn,
+  'announce-swap',
+  'swap-disks',
+  'apply-settings',
+  'commit-target',
+  'commit-source',
+  'retire-points',
+  'close-swap',
+]);
+
+function isCommitting(group: readonly Step[]): boolean {
+  // The announcement is the first step of a run with a replica; a wish to stop is heard right before it.
+  return group.every(
+    ({ kind }) => committing.has(kind) && kind !== pointOfNoReturn && kind !== 'announce-swap',
+  );
+}
+
+/** All of a group, even where one fails: the others must have ended before anything is cleaned up. */
+async function runGroup(attempt: Attempt, group: readonly Step[]): Promise<void> {
+  const results = await Promise.allSettled(group.map((step) => runStep(attempt, step)));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+async function runStep(attempt: Attempt, step: Step): Promise<void> {
+  const { context, vm } = attempt;
+  const device = deviceOf(step);
+  context.emit({ kind: 'step-started', vm, step: step.kind, device });
+  await perform(attempt, step);
+  context.emit({ kind: 'step-finished', vm, step: step.kind, device });
+}
+
+function deviceOf(step: Step): string | null {
+  if (step.kind === 'copy-disk') return step.copy.device;
+  return step.kind === 'create-disk' ? step.device : null;
+}
+
+async function perform(attempt: Attempt, step: Step): Promise<void> {
+  switch (step.kind) {
+    case 'discard-leftover':
+      return discardLeftover(attempt, step.leftover);
+    case 'snapshot-source':
+      return snapshotSource(attempt, step.vm);
+    case 'clone-base':
+      return cloneBase(attempt, step.base, step.devices);
+    case 'create-disk':
+      return createDisk(attempt, step.device, step.sizeBytes, step.name);
+    case 'copy-disk':
+      return copyOneDisk(attempt, step.copy);
+    case 'create-replica':
+      return createReplica(attempt, step.sourceVm);
+    case 'announce-swap':
+      return announceSwap(attempt, step.copyKind);
+    case 'swap-disks':
+      return swapDisks(attempt);
+    case 'apply-settings':
+      return applySettings(attempt, step.cards);
+    case 'commit-target':
+      return commitTarget(attempt);
+    case 'commit-source':
+      return commitSource(attempt);
+    case 'retire-points':
+      return retirePoints(attempt, step.disks);
+    case 'close-swap':
+      return closeSwap(attempt);
+    case 'destroy-point':
+      return destroySnapshot(attempt, attempt.target, step.point, step.disks, [attempt.targetSr.ref]);
+    case 'destroy-source-snapshot':
+      return destroySnapshot(attempt, attempt.source, step.snapshot, step.disks, [
+        `source of ${attempt.source.uuid}`,
+      ]);
+  }
+}
+
+async function destroySnapshot(
+  attempt: Attempt,
+  pool: Attempt['source'],
+  snapshot: Parameters<typeof destroyMarked>[1],
+  disks: Parameters<typeof destroyMarked>[2],
+  storages: readonly string[],
+): Promise<void> {
+  const { job, context } = attempt;
+  await attempt.lock.check();
+  const mark = { job: job.jobId, run: context.runId, sr: job.target.srUuid };
+  await attempt.queues.onStorage(storages, () => destroyMarked(pool, snapshot, disks, mark, {}));
+}
+
+/** Hands over what the plan knows already: the live replica, or what an interrupted run left announced. */
+async function prepare(attempt: Attempt, plan: Exclude<Plan, { kind: 'blocked' }>): Promise<void> {
+  const { made, source } = attempt;
+  made.replica = plan.replica;
+  if (plan.kind === 'repair') {
+    made.swap = plan.swap;
+    made.commit = plan.commit;
+    return;
+  }
+  if (plan.base === null || plan.copyKind === 'full') return;
+  const ref = plan.base.sourceSnapshot.ref as Parameters<typeof source.call<'VM.get_other_config'>>[1][0];
+  const baseConfig = await source.call('VM.get_other_config', [ref], { signal: attempt.context.signal });
+  const length = Number(baseConfig['xo:backup:deltaChainLength'] ?? '0');
+  made.chainLength = Number.isSafeInteger(length) ? length + 1 : 1;
+}

@@ -1,0 +1,19 @@
+export { systemClock, type Clock, type RunContext } from './context';
+export { BlockedError, ReplicationError, StalePlan, retryOf, codeOf } from './errors';
+export type { Emit, ErrorSummary, RunEvent, VmOutcome } from './events';
+export {
+  buryJob,
+  defaultJobId,
+  defaultScheduleId,
+  listJobs,
+  readJob,
+  unreadableJobs,
+  writeJob,
+} from './jobs';
+export type { JobState } from './jobs';
+export { deleteReplicas, listReplicas } from './replicas';
+export type { RecoveryPointSummary, ReplicaSummary } from './replicas';
+export type { DiskReport, RunReport, VmReport } from './report';
+export { planJob, runJob, type RunJobOptions, type VmPlan } from './run-job';
+export { selectVms, type SelectedVm } from './select-vms';
+export { leaseMs } from './lock';

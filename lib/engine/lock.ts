@@ -1,0 +1,187 @@
+/** The run lock with fencing; what its keys mean is decided in lib/planner/lock-keys.ts. */
+import type { CallOptions, Pool } from '../xapi';
+import {
+  encodeHolder,
+  leaseKey,
+  lockKey,
+  obsoleteLockKeys,
+  olderLeaseKeys,
+  readLock,
+  releasedKey,
+} from '../planner/lock-keys';
+import type { LockName, LockState } from '../planner/lock-keys';
+import type { RunContext } from './context';
+import { codeOf, ReplicationError } from './errors';
+
+/** A dead holder stands in the way for at most this long; a living one renews long before. */
+export const leaseMs = 120_000;
+/** What must be left of the lease before anything is swapped, committed or destroyed. */
+export const leaseMarginMs = 60_000;
+const renewEveryMs = 30_000;
+const pollEveryMs = 2_000;
+
+export interface RunLock {
+  readonly number: number;
+  /**
+   * Reads the lock again and renews it; throws `lock-lost` unless it is ours with enough lease left.
+   * To be called right before a swap, a commit or a destruction.
+   */
+  check(options?: CallOptions): Promise<void>;
+  /** Lets others in. Bounded, never throws: an unreleased lock runs out by itself. */
+  release(): Promise<void>;
+}
+
+/**
+ * Takes the lock of (job, VM), waiting at most `waitMs` for another holder.
+ *
+ * @throws ReplicationError `locked` when the holder is still there, naming it and until when.
+ */
+export async function acquireLock(
+  target: Pool,
+  name: LockName,
+  context: RunContext,
+  waitMs: number,
+  onWait: (holder: string, untilMs: number) => void,
+): Promise<RunLock> {
+  const startedMs = context.clock.nowMs();
+  for (let waits = 0; ; waits += 1) {
+    const nowMs = await target.serverTime({ signal: context.signal });
+    const state = await read(target, name, nowMs, context);
+    if (state.kind !== 'held') {
+      const taken = await tryTake(target, name, state.highest + 1, nowMs, context);
+      if (taken) return new HeldLock(target, name, state.highest + 1, context);
+      continue;
+    }
+    if (context.clock.nowMs() - startedMs >= waitMs) throw lockedError(target, name, state);
+    if (waits === 0) onWait(state.holder.who, state.untilMs);
+    await context.clock.sleep(pollEveryMs, context.signal);
+  }
+}
+
+async function read(target: Pool, name: LockName, nowMs: number, context: RunContext): Promise<LockState> {
+  const otherConfig = await target.call('pool.get_other_config', [target.ref], { signal: context.signal });
+  return readLock(otherConfig, name, nowMs);
+}
+
+/** Adds our number and reads again: held only if ours is the highest. */
+async function tryTake(
+  target: Pool,
+  name: LockName,
+  number: number,
+  takenAtMs: number,
+  context: RunContext,
+): Promise<boolean> {
+  const holder = encodeHolder({ run: context.runId, who: context.who, takenAtMs, leaseMs });
+  try {
+    await target.call('pool.add_to_other_config', [target.ref, lockKey(name, number), holder]);
+  } catch (error) {
+    if (codeOf(error) === 'MAP_DUPLICATE_KEY') return false;
+    throw error;
+  }
+  const otherConfig = await target.call('pool.get_other_config', [target.ref]);
+  const state = readLock(otherConfig, name, takenAtMs);
+  if (state.highest !== number) return false;
+  for (const key of obsoleteLockKeys(otherConfig, name, number)) {
+    await target.call('pool.remove_from_other_config', [target.ref, key]);
+  }
+  return true;
+}
+
+function lockedError(
+  target: Pool,
+  name: LockName,
+  state: Extract<LockState, { kind: 'held' }>,
+): ReplicationError {
+  const until = new Date(state.untilMs).toISOString();
+  return new ReplicationError(
+    'locked',
+    `Cannot run job ${name.jobId} for VM ${name.vmUuid}: ${state.holder.who} (run ${state.holder.run}) holds its lock ` +
+      `on pool "${target.name}" until ${until} by that pool's clock`,
+    { retry: 'later', hint: 'wait for the other run; if it died, its lock runs out by itself' },
+  );
+}
+
+class HeldLock implements RunLock {
+  readonly number: number;
+  readonly #target: Pool;
+  readonly #name: LockName;
+  readonly #context: RunContext;
+  readonly #stop = new AbortController();
+  #renewing: Promise<void> = Promise.resolve();
+
+  constructor(target: Pool, name: LockName, number: number, context: RunContext) {
+    this.#target = target;
+    this.#name = name;
+    this.#context = context;
+    this.number = number;
+    void this.#keepRenewing();
+  }
+
+  async check(options: CallOptions = {}): Promise<void> {
+    await this.#renewing;
+    await this.#renew(options);
+  }
+
+  async release(): Promise<void> {
+    this.#stop.abort();
+    await this.#renewing;
+    try {
+      await this.#target.call(
+        'pool.add_to_other_config',
+        [this.#target.ref, releasedKey(this.#name, this.number), this.#context.runId],
+        { timeoutMs: 10_000 },
+      );
+    } catch {
+      // Harmless: the lease is not renewed any more and runs out by itself.
+    }
+  }
+
+  /** Long transfers call nothing for hours; meanwhile the lease must not run out. */
+  async #keepRenewing(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#context.clock.sleep(renewEveryMs, this.#stop.signal);
+      } catch {
+        return;
+      }
+      // A failed renewal is not the end: the next one, or the check before anything irreversible, decides.
+      this.#renewing = this.#renew({ signal: this.#stop.signal, timeoutMs: renewEveryMs }).catch(
+        () => undefined,
+      );
+      await this.#renewing;
+    }
+  }
+
+  async #renew(options: CallOptions): Promise<void> {
+    const nowMs = await this.#target.serverTime(options);
+    const otherConfig = await this.#target.call('pool.get_other_config', [this.#target.ref], options);
+    const state = readLock(otherConfig, this.#name, nowMs);
+    if (state.highest !== this.number || state.kind === 'free') throw this.#lost(state);
+    // Expired but not taken over: nobody else was let in, but somebody may be on the way. Do not argue.
+    if (state.kind === 'expired') throw this.#lost(state);
+    if (state.untilMs - nowMs >= leaseMarginMs) return;
+    const untilMs = nowMs + leaseMs;
+    const key = leaseKey(this.#name, this.number, untilMs);
+    await this.#target.call(
+      'pool.add_to_other_config',
+      [this.#target.ref, key, this.#context.runId],
+      options,
+    );
+    for (const old of olderLeaseKeys(otherConfig, this.#name, this.number, untilMs)) {
+      await this.#target.call('pool.remove_from_other_config', [this.#target.ref, old], options);
+    }
+  }
+
+  #lost(state: LockState): ReplicationError {
+    const now = state.kind === 'free' ? 'released' : `held by ${state.holder.who} (run ${state.holder.run})`;
+    return new ReplicationError(
+      'lock-lost',
+      `Lost the lock of job ${this.#name.jobId} for VM ${this.#name.vmUuid} on pool "${this.#target.name}": ` +
+        `number ${String(this.number)} is ${state.kind === 'expired' ? 'expired' : 'not the highest'}, now ${now}`,
+      {
+        retry: 'never',
+        hint: 'this run stops without touching anything more; the next run cleans up after it',
+      },
+    );
+  }
+}

@@ -1,0 +1,105 @@
+/** Reads everything the decision about one VM needs, then stops reading. */
+import type { CallOptions, Pool, Ref } from '../../xapi';
+import type { JobDefinition } from '../../planner/job';
+import { own } from '../../planner/keys';
+import type { Observation, ObservedReplica, ReplicaDisk } from '../../planner/observation';
+import { openExportReader } from '../data/read-export';
+import { ReplicationError } from '../errors';
+import { observeSource, sourceLeftovers } from './source';
+import { missingPermissions } from './permissions';
+import { observeTarget, targetLeftovers, undecidedDisks } from './target';
+import { byUuid, readWorld } from './world';
+
+export interface ObserveRequest {
+  readonly job: JobDefinition;
+  readonly vmUuid: string;
+  readonly run: string;
+  readonly source: Pool;
+  readonly target: Pool;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * @throws ReplicationError `vm-missing`, `sr-missing` where what the job names does not exist: only a strict,
+ *   complete answer of the pool says so.
+ */
+export async function observe(request: ObserveRequest): Promise<Observation> {
+  const { job, source, target, signal } = request;
+  const options: CallOptions = { signal };
+  const [sourceWorld, targetWorld, missing] = await Promise.all([
+    readWorld(source, options),
+    readWorld(target, options),
+    missingPermissions(source, target, options),
+  ]);
+  const vm = byUuid(sourceWorld.vms, request.vmUuid);
+  if (vm === null || vm.record.is_a_snapshot) throw vmMissing(request);
+  const sr = byUuid(targetWorld.srs, job.target.srUuid);
+  if (sr === null) throw srMissing(request);
+  const observed = observeTarget(targetWorld, job, vm.record.uuid, sr.ref, sr.record);
+  const replica =
+    observed.replica === null ? null : await withDecidedDisks(request, observed.replica, observed.sr.ref);
+  return {
+    run: request.run,
+    source: observeSource(sourceWorld, job, vm.ref, vm.record),
+    target: { ...observed, replica },
+    leftovers: [
+      ...sourceLeftovers(sourceWorld, job, vm.ref, vm.record),
+      ...targetLeftovers(targetWorld, job, vm.record.uuid),
+    ],
+    missingPermissions: missing,
+  };
+}
+
+/**
+ * Asks the disks themselves where content ids do not tell: a live disk that equals its recovery point exports
+ * no block relative to it.
+ */
+async function withDecidedDisks(
+  request: ObserveRequest,
+  replica: ObservedReplica,
+  srRef: string,
+): Promise<ObservedReplica> {
+  // While an exchange of disks is announced, or the replica runs, the answer would mean nothing.
+  if (own(replica.swap) !== null || replica.powerState !== 'Halted') return replica;
+  const decided = new Map<string, ReplicaDisk['changed']>();
+  for (const { disk, pointVdi } of undecidedDisks(request.job, replica)) {
+    if (pointVdi === null) continue;
+    const reader = await openExportReader(
+      request.target,
+      {
+        vdi: disk.vdi.ref as Ref<'VDI'>,
+        sr: srRef as Ref<'SR'>,
+        base: pointVdi.ref as Ref<'VDI'>,
+        label: `xenrepl ${request.run} compares ${replica.id.name} ${disk.device}`,
+        sizeBytes: disk.sizeBytes,
+        name: disk.vdi.name,
+      },
+      request.signal,
+    );
+    decided.set(disk.device, reader.changedBytes === 0 ? 'no' : 'yes');
+    await reader.abort();
+  }
+  return {
+    ...replica,
+    disks: replica.disks.map((disk) => ({ ...disk, changed: decided.get(disk.device) ?? disk.changed })),
+  };
+}
+
+function vmMissing({ vmUuid, source, job }: ObserveRequest): ReplicationError {
+  return new ReplicationError(
+    'vm-missing',
+    `Cannot replicate VM ${vmUuid} of job "${job.name}": pool "${source.name}" has no such VM`,
+    {
+      retry: 'never',
+      hint: 'its replica and recovery points are untouched; take the VM out of the job if it is gone for good',
+    },
+  );
+}
+
+function srMissing({ target, job }: ObserveRequest): ReplicationError {
+  return new ReplicationError(
+    'sr-missing',
+    `Cannot run job "${job.name}": pool "${target.name}" has no SR ${job.target.srUuid}`,
+    { retry: 'never', hint: 'attach the SR to the pool again, or give the job another target_sr' },
+  );
+}

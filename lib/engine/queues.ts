@@ -1,0 +1,38 @@
+/**
+ * What must not run at once. Operations on one SR (create, clone, snapshot, destroy, attach) run one after
+ * another: in parallel they make XAPI wait 1 to 20 seconds at random inside the calls.
+ */
+import PQueue from 'p-queue';
+
+export class Queues {
+  readonly #perStorage = new Map<string, PQueue>();
+  readonly #transfers: PQueue;
+
+  /** @param transfersMax disks copied at once, over all VMs of the run. */
+  constructor(transfersMax: number) {
+    this.#transfers = new PQueue({ concurrency: transfersMax });
+  }
+
+  /** Runs `work` while no other operation of ours touches any of these SRs (refs are unique over pools). */
+  async onStorage<T>(srRefs: readonly string[], work: () => Promise<T>): Promise<T> {
+    // Always in one order, so that two operations on the same SRs cannot wait for each other.
+    const [first, ...rest] = [...new Set(srRefs)].sort();
+    if (first === undefined) return work();
+    return this.#queueOf(first).add(() => this.onStorage(rest, work)) as Promise<T>;
+  }
+
+  async transfer<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    return this.#transfers.add(() => {
+      signal.throwIfAborted();
+      return work();
+    }) as Promise<T>;
+  }
+
+  #queueOf(srRef: string): PQueue {
+    const known = this.#perStorage.get(srRef);
+    if (known !== undefined) return known;
+    const queue = new PQueue({ concurrency: 1 });
+    this.#perStorage.set(srRef, queue);
+    return queue;
+  }
+}

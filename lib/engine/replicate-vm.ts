@@ -1,0 +1,180 @@
+/** One VM of a run: lock, observe, plan, execute; again where the world changed or a failure passes. */
+import type { Pool } from '../xapi';
+import { describeConflict } from '../planner/describe';
+import type { JobDefinition } from '../planner/job';
+import type { Observation } from '../planner/observation';
+import type { Plan, ReplicatePlan, RepairPlan } from '../planner/plan';
+import { planRun } from '../planner/plan-run';
+import { Produced } from './attempt';
+import type { Attempt } from './attempt';
+import type { RunContext } from './context';
+import type { SegmentLimits } from './data/write-segments';
+import { BlockedError, codeOf, ReplicationError, retryOf, StalePlan } from './errors';
+import type { ErrorSummary, VmOutcome } from './events';
+import { execute } from './execute';
+import { acquireLock } from './lock';
+import type { RunLock } from './lock';
+import { observe } from './observe/observe';
+import type { Queues } from './queues';
+import { discardLeftover } from './steps/discard';
+
+export interface VmRun {
+  readonly job: JobDefinition;
+  readonly vm: { readonly uuid: string; readonly name: string };
+  readonly source: Pool;
+  readonly target: Pool;
+  readonly context: RunContext;
+  readonly queues: Queues;
+  readonly limits: SegmentLimits;
+  readonly lockWaitMs: number;
+}
+
+const attemptsMax = 3;
+/** Plans of one attempt: repairs and stale plans lead to another, but not without end. */
+const plansMax = 8;
+const retryLaterMs = 15_000;
+const cleanUpMaxMs = 120_000;
+
+/** Never throws: what went wrong is the outcome. */
+export async function replicateVm(run: VmRun): Promise<VmOutcome> {
+  const { context, vm } = run;
+  context.emit({ kind: 'vm-started', vm });
+  const outcome = await underLock(run).catch((error: unknown) => toOutcome(error, context.signal));
+  context.emit({ kind: 'vm-finished', vm, outcome });
+  return outcome;
+}
+
+async function underLock(run: VmRun): Promise<VmOutcome> {
+  const { job, vm, target, context } = run;
+  const name = { jobId: job.jobId, vmUuid: vm.uuid };
+  const lock = await acquireLock(target, name, context, run.lockWaitMs, (holder, untilMs) =>
+    context.emit({ kind: 'lock-waiting', vm, holder, untilMs }),
+  );
+  context.emit({ kind: 'lock-acquired', vm, number: lock.number });
+  try {
+    return await withRetries(run, lock);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function withRetries(run: VmRun, lock: RunLock): Promise<VmOutcome> {
+  const { context, vm } = run;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await oneAttempt(run, lock, attempt);
+    } catch (error) {
+      const { retry } = retryOf(error);
+      const last = attempt >= attemptsMax || retry === 'never' || context.signal.aborted;
+      const retryInMs = last ? null : retry === 'now' ? 0 : retryLaterMs * attempt;
+      context.emit({ kind: 'attempt-failed', vm, attempt, error: summarise(error), retryInMs });
+      if (codeOf(error) !== 'blocked' && codeOf(error) !== 'lock-lost') await cleanUp(run, lock);
+      if (retryInMs === null) throw error;
+      await context.clock.sleep(retryInMs, context.signal);
+    }
+  }
+}
+
+/** Observes and plans until a plan was carried out that made a recovery point. */
+async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Promise<VmOutcome> {
+  const { job, vm, source, target, context } = run;
+  for (let plans = 1; plans <= plansMax; plans += 1) {
+    const observation = await observe({
+      job,
+      vmUuid: vm.uuid,
+      run: context.runId,
+      source,
+      target,
+      signal: context.signal,
+    });
+    const plan = planRun(job, observation);
+    context.emit({ kind: 'planned', vm, attempt: attemptNumber, plan });
+    if (plan.kind === 'blocked') throw blockedError(run, plan);
+    const attempt = newAttempt(run, lock, observation);
+    try {
+      await execute(attempt, plan);
+    } catch (error) {
+      if (!(error instanceof StalePlan)) throw error;
+      context.emit({ kind: 'warning', vm, text: `planning again: ${error.message}` });
+      await cleanUp(run, lock);
+      continue;
+    }
+    if (plan.kind === 'replicate') return outcomeOf(attempt, plan);
+  }
+  throw new ReplicationError(
+    'stale-plan',
+    `VM "${vm.name}" (${vm.uuid}): the pools changed under ${String(plansMax)} plans one after another`,
+    { retry: 'later', hint: 'find out what else changes this VM, its snapshots or its replica' },
+  );
+}
+
+function newAttempt(run: VmRun, lock: RunLock, observation: Observation): Attempt {
+  return {
+    job: run.job,
+    vm: observation.source.vm,
+    source: run.source,
+    target: run.target,
+    targetSr: observation.target.sr,
+    context: run.context,
+    lock,
+    queues: run.queues,
+    limits: run.limits,
+    made: new Produced(),
+  };
+}
+
+/**
+ * Removes what a failed attempt made, by looking for our marks as the next run would: one way to clean up,
+ * tested by every interruption. Best effort: what stays is found again by the next run.
+ */
+async function cleanUp(run: VmRun, lock: RunLock): Promise<void> {
+  const { job, vm, source, target, context } = run;
+  // The user's wish to stop must not stop the cleaning up; a bound must.
+  const signal = AbortSignal.timeout(cleanUpMaxMs);
+  const own: RunContext = { ...context, signal };
+  try {
+    const observation = await observe({ job, vmUuid: vm.uuid, run: context.runId, source, target, signal });
+    const attempt = newAttempt({ ...run, context: own }, lock, observation);
+    const announced = observation.target.replica?.swap.kind === 'own';
+    // What an announced exchange of disks still needs is not garbage: the next run finishes it.
+    if (announced) return;
+    for (const leftover of observation.leftovers) await discardLeftover(attempt, leftover);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    context.emit({ kind: 'warning', vm, text: `could not clean up, the next run will: ${reason}` });
+  }
+}
+
+function outcomeOf(attempt: Attempt, plan: ReplicatePlan | RepairPlan): VmOutcome {
+  const { made } = attempt;
+  const snapshot = made.need('snapshot');
+  const point = made.point ?? made.need('replica');
+  return {
+    kind: 'replicated',
+    copyKind: plan.kind === 'replicate' ? plan.copyKind : 'delta',
+    replica: made.need('replica'),
+    point,
+    sourceSnapshot: snapshot.id,
+    takenAtMs: snapshot.takenAtMs,
+  };
+}
+
+function blockedError(run: VmRun, plan: Extract<Plan, { kind: 'blocked' }>): BlockedError {
+  const described = plan.conflicts.map(describeConflict);
+  const objection = described.map(({ message }) => message).join('; ');
+  const hint = described.map((one) => one.hint).join('; ');
+  return new BlockedError(plan, `Cannot replicate VM "${run.vm.name}" (${run.vm.uuid}): ${objection}`, hint);
+}
+
+function toOutcome(error: unknown, signal: AbortSignal): VmOutcome {
+  const summary = summarise(error);
+  if (signal.aborted) return { kind: 'cancelled', error: summary };
+  if (summary.code === 'blocked' || summary.code === 'locked') return { kind: summary.code, error: summary };
+  return { kind: 'failed', error: summary };
+}
+
+export function summarise(error: unknown): ErrorSummary {
+  const { retry, hint } = retryOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: codeOf(error) ?? 'unknown', message, hint, retry };
+}

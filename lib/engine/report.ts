@@ -1,0 +1,123 @@
+/** The report of a run, reduced from its events and from nothing else. */
+import type { CopyKind } from '../planner/keys';
+import type { JobDefinition } from '../planner/job';
+import type { RunEvent, VmOutcome } from './events';
+
+export interface DiskReport {
+  readonly device: string;
+  readonly copyKind: CopyKind;
+  /** Bytes in blocks that changed (or exist, in a full), as the source says. */
+  readonly changedBytes: number;
+  /** Bytes that came from the source over the wire. */
+  readonly readBytes: number;
+  /** Bytes that went to the target over the wire. */
+  readonly sentBytes: number;
+  readonly digest: string;
+}
+
+export interface VmReport {
+  readonly vm: { readonly uuid: string; readonly name: string };
+  readonly outcome: VmOutcome;
+  readonly durationMs: number;
+  readonly attempts: number;
+  readonly disks: readonly DiskReport[];
+  readonly warnings: readonly string[];
+  readonly notes: readonly string[];
+}
+
+export interface RunReport {
+  readonly run: string;
+  readonly job: { readonly id: string; readonly name: string };
+  readonly startedAtMs: number;
+  readonly durationMs: number;
+  readonly ok: boolean;
+  readonly vms: readonly VmReport[];
+}
+
+interface Growing {
+  readonly vm: VmReport['vm'];
+  readonly startedMs: number;
+  attempts: number;
+  disks: Map<string, DiskReport>;
+  warnings: string[];
+  notes: readonly string[];
+}
+
+export class ReportBuilder {
+  readonly #run: string;
+  readonly #job: JobDefinition;
+  readonly #nowMs: () => number;
+  readonly #startedMs: number;
+  readonly #growing = new Map<string, Growing>();
+  readonly #done: VmReport[] = [];
+
+  constructor(run: string, job: JobDefinition, nowMs: () => number) {
+    this.#run = run;
+    this.#job = job;
+    this.#nowMs = nowMs;
+    this.#startedMs = nowMs();
+  }
+
+  add(event: RunEvent): void {
+    if (!('vm' in event)) return;
+    const growing = this.#of(event.vm);
+    switch (event.kind) {
+      case 'planned':
+        growing.attempts = event.attempt;
+        growing.disks = new Map();
+        if (event.plan.kind === 'replicate') growing.notes = event.plan.notes;
+        break;
+      case 'disk-copied': {
+        const { device, copyKind, changedBytes, bytesRead: readBytes, bytesSent: sentBytes, digest } = event;
+        growing.disks.set(device, { device, copyKind, changedBytes, readBytes, sentBytes, digest });
+        break;
+      }
+      case 'warning':
+        growing.warnings.push(event.text);
+        break;
+      case 'vm-finished':
+        this.#finish(growing, event.outcome);
+        break;
+      default:
+        break;
+    }
+  }
+
+  finish(): RunReport {
+    return {
+      run: this.#run,
+      job: { id: this.#job.jobId, name: this.#job.name },
+      startedAtMs: Math.round(this.#startedMs),
+      durationMs: Math.round(this.#nowMs() - this.#startedMs),
+      ok: this.#done.every(({ outcome }) => outcome.kind === 'replicated'),
+      vms: this.#done,
+    };
+  }
+
+  #of(vm: { readonly uuid: string; readonly name: string }): Growing {
+    const known = this.#growing.get(vm.uuid);
+    if (known !== undefined) return known;
+    const fresh: Growing = {
+      vm: { uuid: vm.uuid, name: vm.name },
+      startedMs: this.#nowMs(),
+      attempts: 0,
+      disks: new Map(),
+      warnings: [],
+      notes: [],
+    };
+    this.#growing.set(vm.uuid, fresh);
+    return fresh;
+  }
+
+  #finish(growing: Growing, outcome: VmOutcome): void {
+    this.#done.push({
+      vm: growing.vm,
+      outcome,
+      durationMs: Math.round(this.#nowMs() - growing.startedMs),
+      attempts: growing.attempts,
+      disks: [...growing.disks.values()],
+      warnings: growing.warnings,
+      notes: growing.notes,
+    });
+  }
+}

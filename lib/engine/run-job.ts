@@ -1,0 +1,115 @@
+/** One run of a job: its VMs, several at once with a bound. */
+import PQueue from 'p-queue';
+import type { Pool } from '../xapi';
+import type { JobDefinition } from '../planner/job';
+import type { Plan } from '../planner/plan';
+import { planRun } from '../planner/plan-run';
+import type { RunContext } from './context';
+import { segmentLimits } from './data/write-segments';
+import type { SegmentLimits } from './data/write-segments';
+import { ReplicationError } from './errors';
+import type { RunEvent, VmOutcome } from './events';
+import { observe } from './observe/observe';
+import { Queues } from './queues';
+import { replicateVm, summarise } from './replicate-vm';
+import { ReportBuilder } from './report';
+import type { RunReport } from './report';
+import { selectVms } from './select-vms';
+import type { SelectedVm } from './select-vms';
+
+export interface RunJobOptions {
+  readonly job: JobDefinition;
+  readonly source: Pool;
+  readonly target: Pool;
+  readonly context: RunContext;
+  /** Only these VMs of the job, by uuid; all where absent. */
+  readonly onlyVms?: readonly string[];
+  /** How long to wait for another run of the same VM. A dead one's lock runs out after two minutes. */
+  readonly lockWaitMs?: number;
+  readonly limits?: SegmentLimits;
+}
+
+/** Disks copied at once over all VMs of a run: more does not fill a line better, but holds more memory. */
+const transfersMax = 4;
+const defaultLockWaitMs = 150_000;
+
+/** Never throws for what happens to a VM: that is in the report. */
+export async function runJob(options: RunJobOptions): Promise<RunReport> {
+  const { job, context } = options;
+  const report = new ReportBuilder(context.runId, job, () => context.clock.nowMs());
+  const emit = (event: RunEvent): void => {
+    report.add(event);
+    context.emit(event);
+  };
+  const vms = await selectVms(options.source, job, options.onlyVms ?? null, { signal: context.signal });
+  emit({ kind: 'run-started', run: context.runId, jobId: job.jobId, jobName: job.name, vms: vms.length });
+  const queues = new Queues(transfersMax);
+  const workers = new PQueue({ concurrency: job.concurrency });
+  await Promise.all(vms.map((vm) => workers.add(() => runVm(options, { ...context, emit }, queues, vm))));
+  emit({ kind: 'run-finished', run: context.runId });
+  return report.finish();
+}
+
+async function runVm(
+  options: RunJobOptions,
+  context: RunContext,
+  queues: Queues,
+  vm: SelectedVm,
+): Promise<VmOutcome> {
+  const { job, source, target } = options;
+  if (vm.kind === 'missing' || context.signal.aborted) return notStarted(context, vm, source, job);
+  return replicateVm({
+    job,
+    vm: { uuid: vm.uuid, name: vm.name },
+    source,
+    target,
+    context,
+    queues,
+    limits: options.limits ?? segmentLimits,
+    lockWaitMs: options.lockWaitMs ?? defaultLockWaitMs,
+  });
+}
+
+function notStarted(context: RunContext, vm: SelectedVm, source: Pool, job: JobDefinition): VmOutcome {
+  const missing = new ReplicationError(
+    'vm-missing',
+    `Cannot replicate VM ${vm.uuid} of job "${job.name}": pool "${source.name}" has no such VM`,
+    { retry: 'never', hint: 'its replica is untouched; take the VM out of the job if it is gone for good' },
+  );
+  const cancelled = new ReplicationError('cancelled', `VM "${vm.name}" (${vm.uuid}) was not started`, {
+    retry: 'later',
+    hint: 'run the job again',
+  });
+  const outcome: VmOutcome =
+    vm.kind === 'missing'
+      ? { kind: 'failed', error: summarise(missing) }
+      : { kind: 'cancelled', error: summarise(cancelled) };
+  const id = { uuid: vm.uuid, name: vm.name };
+  context.emit({ kind: 'vm-started', vm: id });
+  context.emit({ kind: 'vm-finished', vm: id, outcome });
+  return outcome;
+}
+
+export interface VmPlan {
+  readonly vm: { readonly uuid: string; readonly name: string };
+  /** Null where the VM is gone from the source pool. */
+  readonly plan: Plan | null;
+}
+
+/** What a run would do now, without doing any of it. Takes no lock: a running run makes the answer provisional. */
+export async function planJob(
+  options: Pick<RunJobOptions, 'job' | 'source' | 'target' | 'onlyVms'> & { readonly signal: AbortSignal },
+): Promise<readonly VmPlan[]> {
+  const { job, source, target, signal } = options;
+  const vms = await selectVms(source, job, options.onlyVms ?? null, { signal });
+  const plans: VmPlan[] = [];
+  for (const vm of vms) {
+    const id = { uuid: vm.uuid, name: vm.name };
+    if (vm.kind === 'missing') plans.push({ vm: id, plan: null });
+    else {
+      const observation = await observe({ job, vmUuid: vm.uuid, run: 'plan', source, target, signal });
+      plans.push({ vm: id, plan: planRun(job, observation) });
+    }
+  }
+  return plans;
+}

@@ -1,0 +1,171 @@
+/** Writes the commits: on the recovery point first, on the source snapshot last. */
+import type { Ref } from '../../xapi';
+import { formatXapiDate } from '../../xapi';
+import { decode, encode, own, withoutReplicationKeys } from '../../planner/keys';
+import type { CommittedDisk, SourceCommit, SwapRecord, TargetCommit } from '../../planner/keys';
+import { temporaryName } from '../../planner/marks';
+import type { ObjectId } from '../../planner/observation';
+import type { Attempt } from '../attempt';
+import { StalePlan } from '../errors';
+import { unlessGone } from './destroy';
+import { readVm } from './read-vm';
+import type { FreshDisk, FreshVm } from './read-vm';
+
+type StringMap = Readonly<Record<string, string>>;
+
+/** Snapshots the replica and makes the snapshot a recovery point. */
+export async function commitTarget(attempt: Attempt): Promise<void> {
+  const { target, job, vm, context, queues, targetSr } = attempt;
+  const replica = attempt.made.need('replica');
+  const swap = attempt.made.need('swap');
+  await attempt.lock.check();
+  const temporary = temporaryName(
+    { role: 'point', job: job.jobId, sourceVm: vm.uuid, run: context.runId },
+    replica.name,
+  );
+  const ref = await queues.onStorage([targetSr.ref], () =>
+    target.callTask('VM.snapshot', [replica.ref as Ref<'VM'>, temporary]),
+  );
+  const point = await readVm(target, ref);
+  const disks = await committedDisks(attempt, swap, point);
+  const keys = xoKeys(attempt, swap);
+  const plain = withoutReplicationKeys(point.record.other_config);
+  const replicaCopy = { 'xenrepl:replica': point.record.other_config['xenrepl:replica'] ?? '' };
+  const mark = encode.run({ v: 1, self: point.record.uuid, job: job.jobId, run: swap.run, sr: swap.sr });
+  await target.call('VM.set_other_config', [ref, { ...plain, ...replicaCopy, ...mark }]);
+  await target.call('VM.set_is_a_template', [ref, false]);
+  for (const disk of point.disks) {
+    const source = disks.find(({ device }) => device === disk.device)?.sourceVdi;
+    if (source !== undefined) await markPointDisk(attempt, disk, { ...keys, 'xo:copy_of': source }, source);
+  }
+  const name = `${replica.name} - ${job.name} ${formatXapiDate(swap.takenAtMs)}`;
+  await target.call('VM.set_name_label', [ref, name]);
+  await attempt.lock.check();
+  const commit: TargetCommit = {
+    v: 1,
+    self: point.record.uuid,
+    job: job.jobId,
+    run: swap.run,
+    sourceVm: swap.sourceVm,
+    sourceSnapshot: swap.sourceSnapshot,
+    replica: replica.uuid,
+    sr: swap.sr,
+    kind: swap.kind,
+    takenAtMs: swap.takenAtMs,
+    committedAtMs: await target.serverTime(),
+    disks,
+  };
+  // One call replaces the mark of an unfinished point by the commit: there is no moment with neither or both.
+  await target.call('VM.set_other_config', [
+    ref,
+    { ...plain, ...replicaCopy, ...keys, 'xo:copy_of': swap.sourceSnapshot, ...encode.targetCommit(commit) },
+  ]);
+  attempt.made.commit = commit;
+  attempt.made.point = { ref, uuid: point.record.uuid, name };
+}
+
+/** The snapshot must be of exactly the announced disks: anything else is not what was copied. */
+async function committedDisks(
+  attempt: Attempt,
+  swap: SwapRecord,
+  point: FreshVm,
+): Promise<readonly CommittedDisk[]> {
+  return Promise.all(
+    swap.disks.map(async (disk) => {
+      const found = point.disks.find(({ device }) => device === disk.device);
+      const live = await attempt.target.call('VDI.get_by_uuid', [disk.newVdi]);
+      if (found === undefined || found.record.snapshot_of !== live) {
+        throw new StalePlan(
+          `The snapshot of replica "${point.record.name_label}" has at device ${disk.device} ` +
+            `${found === undefined ? 'no disk' : `disk ${found.record.uuid}`}, which is no snapshot of ${disk.newVdi}`,
+        );
+      }
+      return {
+        device: disk.device,
+        vdi: found.record.uuid,
+        sourceVdi: disk.sourceVdi,
+        sizeBytes: disk.sizeBytes,
+        digest: disk.digest,
+      };
+    }),
+  );
+}
+
+async function markPointDisk(
+  attempt: Attempt,
+  disk: FreshDisk,
+  keys: StringMap,
+  sourceVdi: string,
+): Promise<void> {
+  const plain = withoutReplicationKeys(disk.record.other_config);
+  await attempt.target.call('VDI.set_other_config', [
+    disk.ref as Ref<'VDI'>,
+    { ...plain, ...keys, 'xo:backup:contentKey': sourceVdi },
+  ]);
+}
+
+/** The keys by which Xen Orchestra (6.3 and later) knows a recovery point and can go on from it. */
+function xoKeys(attempt: Attempt, swap: SwapRecord): StringMap {
+  const { job } = attempt;
+  return {
+    'xo:backup:datetime': formatXapiDate(swap.takenAtMs),
+    'xo:backup:job': job.jobId,
+    'xo:backup:schedule': job.scheduleId,
+    'xo:backup:vm': swap.sourceVm,
+    'xo:backup:sr': swap.sr,
+    'xo:backup:includeNonNbdQcow2Fix': 'true',
+  };
+}
+
+/** The source's side of a commit that stands on the target. */
+export async function commitSource(attempt: Attempt): Promise<void> {
+  const { source, job } = attempt;
+  const commit = attempt.made.need('commit');
+  await attempt.lock.check();
+  const ref = await source.call('VM.get_by_uuid', [commit.sourceSnapshot]);
+  const snapshot = await readVm(source, ref);
+  const keys: StringMap = {
+    'xo:backup:datetime': formatXapiDate(commit.takenAtMs),
+    'xo:backup:job': job.jobId,
+    'xo:backup:schedule': job.scheduleId,
+    'xo:backup:vm': commit.sourceVm,
+    'xo:backup:exported': 'true',
+    'xo:backup:deltaChainLength': String(attempt.made.chainLength),
+    'xo:backup:includeNonNbdQcow2Fix': 'true',
+  };
+  for (const disk of snapshot.disks) {
+    const { uuid, other_config: otherConfig } = disk.record;
+    if (!commit.disks.some(({ sourceVdi }) => sourceVdi === uuid)) continue;
+    await source.call('VDI.set_other_config', [
+      disk.ref as Ref<'VDI'>,
+      { ...withoutReplicationKeys(otherConfig), ...keys, 'xo:backup:contentKey': uuid },
+    ]);
+  }
+  const record: SourceCommit = {
+    v: 1,
+    self: snapshot.record.uuid,
+    job: commit.job,
+    run: commit.run,
+    sr: commit.sr,
+    point: commit.self,
+    replica: commit.replica,
+    committedAtMs: commit.committedAtMs,
+    disks: commit.disks.map(({ device, vdi, sourceVdi }) => ({ device, vdi: sourceVdi, pointVdi: vdi })),
+  };
+  const { other_config: otherConfig, uuid } = snapshot.record;
+  const mark = own(decode.run(otherConfig, uuid));
+  const kept = Object.entries(otherConfig).filter(([key]) => mark === null || key !== 'xenrepl:run');
+  await source.call('VM.set_other_config', [
+    ref,
+    { ...Object.fromEntries(kept), ...keys, ...encode.sourceCommit(record) },
+  ]);
+}
+
+/** Only the newest recovery point speaks for a content. */
+export async function retirePoints(attempt: Attempt, disks: readonly ObjectId[]): Promise<void> {
+  for (const { ref } of disks) {
+    await unlessGone(
+      attempt.target.call('VDI.remove_from_other_config', [ref as Ref<'VDI'>, 'xo:backup:contentKey']),
+    );
+  }
+}

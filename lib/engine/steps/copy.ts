@@ -1,0 +1,86 @@
+/** Fills one staging disk. */
+import type { Ref } from '../../xapi';
+import type { DiskCopy } from '../../planner/plan';
+import type { Attempt } from '../attempt';
+import { copyDisk } from '../data/copy-disk';
+import { openExportReader } from '../data/read-export';
+import { SegmentWriter } from '../data/write-segments';
+import { ReplicationError, StalePlan } from '../errors';
+import { assertQuiet } from './quiet';
+
+export async function copyOneDisk(attempt: Attempt, copy: DiskCopy): Promise<void> {
+  const { context } = attempt;
+  await attempt.queues.transfer(async () => {
+    // One disk that fails must stop its own two transfers and nothing else.
+    const result = await transfer(attempt, copy, context.signal);
+    attempt.made.copied.set(copy.device, result);
+    context.emit({
+      kind: 'disk-copied',
+      vm: attempt.vm,
+      device: copy.device,
+      copyKind: copy.kind,
+      ...result,
+    });
+  }, context.signal);
+}
+
+async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): ReturnType<typeof copyDisk> {
+  const { source, target, context, vm } = attempt;
+  const staged = attempt.made.stagedAt(copy.device);
+  const disk = attempt.made.need('snapshot').disks.find(({ device }) => device === copy.device);
+  if (disk === undefined)
+    throw new StalePlan(`The snapshot of VM "${vm.name}" has no disk at ${copy.device}`);
+  if (staged.sizeBytes < disk.sizeBytes) {
+    throw new ReplicationError(
+      'stale-plan',
+      `Staging disk "${staged.vdi.name}" (${staged.vdi.uuid}) holds ${String(staged.sizeBytes)} bytes, ` +
+        `the snapshot's disk at ${copy.device} has ${String(disk.sizeBytes)}`,
+      { retry: 'now', hint: 'the disk was resized meanwhile; the run plans again' },
+    );
+  }
+  const label = `xenrepl ${context.runId} ${vm.name} ${copy.device}`;
+  const reader = await openExportReader(
+    source,
+    {
+      vdi: disk.vdi.ref as Ref<'VDI'>,
+      sr: disk.srRef as Ref<'SR'>,
+      ...(copy.kind === 'delta' ? { base: copy.base.sourceVdi.ref as Ref<'VDI'> } : {}),
+      label,
+      sizeBytes: disk.sizeBytes,
+      name: disk.vdi.name,
+    },
+    signal,
+  );
+  context.emit({
+    kind: 'disk-opened',
+    vm,
+    device: copy.device,
+    copyKind: copy.kind,
+    changedBytes: reader.changedBytes,
+  });
+  const writer = new SegmentWriter(
+    target,
+    { vdi: staged.vdi.ref as Ref<'VDI'>, sr: attempt.targetSr.ref as Ref<'SR'>, label },
+    {
+      clock: context.clock,
+      signal,
+      limits: attempt.limits,
+      assertQuiet: () => assertQuiet(target, staged.vdi, context.clock, signal, { signal }),
+      onSegment: (segment, bytesSent) =>
+        context.emit({ kind: 'segment-confirmed', vm, device: copy.device, segment, bytesSent }),
+    },
+  );
+  return copyDisk(reader, writer, {
+    elideZeros: copy.kind === 'full' && copy.elideZeros,
+    signal,
+    onProgress: (bytesRead, bytesSent) =>
+      context.emit({
+        kind: 'disk-progress',
+        vm,
+        device: copy.device,
+        bytesRead,
+        bytesSent,
+        bytesExpected: reader.changedBytes,
+      }),
+  });
+}

@@ -1,0 +1,58 @@
+/** Takes the source snapshot of a run. */
+import { parseXapiDate } from '../../xapi';
+import type { Ref } from '../../xapi';
+import { encode, isReplicationKey, withoutReplicationKeys } from '../../planner/keys';
+import { temporaryName } from '../../planner/marks';
+import type { ObjectId } from '../../planner/observation';
+import { stoppable } from '../attempt';
+import type { Attempt } from '../attempt';
+import { readVm } from './read-vm';
+
+export async function snapshotSource(attempt: Attempt, vm: ObjectId): Promise<void> {
+  const { job, source, context, queues } = attempt;
+  const options = stoppable(attempt);
+  const name = temporaryName(
+    { role: 'snapshot', job: job.jobId, sourceVm: vm.uuid, run: context.runId },
+    vm.name,
+  );
+  const live = await readVm(source, vm.ref, options);
+  const storages = live.disks.map(({ record }) => record.SR);
+  // Not stoppable from here to the mark: a call that is given up half way still makes the snapshot.
+  const ref = await queues.onStorage(storages, () =>
+    source.callTask('VM.snapshot', [vm.ref as Ref<'VM'>, name]),
+  );
+  const snapshot = await readVm(source, ref);
+  const mark = encode.run({
+    v: 1,
+    self: snapshot.record.uuid,
+    job: job.jobId,
+    run: context.runId,
+    sr: job.target.srUuid,
+  });
+  await source.call('VM.set_other_config', [
+    ref,
+    { ...withoutReplicationKeys(snapshot.record.other_config), ...mark },
+  ]);
+  await source.call('VM.set_is_a_template', [ref, false]);
+  const label = `[Replication ${job.name}] ${vm.name}`;
+  await source.call('VM.set_name_label', [ref, label]);
+  for (const disk of snapshot.disks) {
+    // Copied from the live disk; left in place they would speak for a copy that was never made.
+    const inherited = disk.record.other_config;
+    if (Object.keys(inherited).some(isReplicationKey)) {
+      await source.call('VDI.set_other_config', [disk.ref as Ref<'VDI'>, withoutReplicationKeys(inherited)]);
+    }
+  }
+  attempt.made.snapshot = {
+    id: { ref, uuid: snapshot.record.uuid, name: label },
+    takenAtMs: parseXapiDate(snapshot.record.snapshot_time),
+    record: { ...snapshot.record, name_label: vm.name },
+    disks: snapshot.disks.map((disk) => ({
+      device: disk.device,
+      vdi: { ref: disk.ref, uuid: disk.record.uuid, name: disk.record.name_label },
+      srRef: disk.record.SR,
+      sizeBytes: disk.record.virtual_size,
+      bootable: disk.bootable,
+    })),
+  };
+}

@@ -1,0 +1,136 @@
+/** Conflicts and plans in words: what stands in the way, on which object, and what to do about it. */
+import type { ObjectId } from './observation';
+import type { Conflict, Plan, Step } from './plan';
+
+export interface Described {
+  readonly message: string;
+  readonly hint: string;
+}
+
+export function describeConflict(conflict: Conflict): Described {
+  switch (conflict.kind) {
+    case 'no-base':
+      return {
+        message: `no delta is possible: ${conflict.reason}; recovery points: ${conflict.points.join(', ')}`,
+        hint: 'set on_missing_base = "full" to send everything again, or bring the base back',
+      };
+    case 'target-diverged':
+      return {
+        message: `replica ${quoted(conflict.replica)} was written to since its newest recovery point: disk ${conflict.disks.join(', ')}`,
+        hint: 'clone it if those changes are wanted; set on_divergence = "overwrite" to throw them away',
+      };
+    case 'replica-not-halted':
+      return {
+        message: `replica ${quoted(conflict.replica)} is ${conflict.powerState}, must be Halted`,
+        hint: 'shut it down; if it is in use as the real machine, disable the job',
+      };
+    case 'foreign-transfer':
+      return {
+        message: `another program is writing to replica ${quoted(conflict.replica)}: ${conflict.mark}`,
+        hint: 'wait until it has finished, or clean up after it if it died',
+      };
+    case 'rival-replicas':
+      return {
+        message: `more than one VM claims to be the replica: ${conflict.replicas.map(quoted).join(', ')}`,
+        hint: 'remove the key xenrepl:replica from those that are not',
+      };
+    case 'network-unmapped':
+      return {
+        message: `no target network is named for ${conflict.networks.map(quoted).join(', ')}`,
+        hint: 'add it to network_map, or set on_unmapped_network = "omit" to leave such cards out',
+      };
+    case 'network-unknown':
+      return {
+        message: `network_map names what the target pool has not, or has more than once: ${conflict.wanted.join(', ')}`,
+        hint: 'use the uuid of a network of the target pool',
+      };
+    case 'no-space':
+      return {
+        message: `SR ${quoted(conflict.sr)} has ${gib(conflict.freeBytes)} free, needs ${gib(conflict.needBytes)}`,
+        hint: 'free space on that SR, keep fewer recovery points, or give the job another target_sr',
+      };
+    case 'raw-disk':
+      return {
+        message:
+          conflict.side === 'source'
+            ? `raw disks have no delta export: ${conflict.objects.map(quoted).join(', ')}`
+            : `SR ${conflict.objects.map(quoted).join(', ')} keeps raw disks, which cannot be cloned`,
+        hint: 'move the disk to an SR that keeps VHD',
+      };
+    case 'no-disks':
+      return {
+        message: `VM ${quoted(conflict.vm)} has no disk to replicate`,
+        hint: 'take it out of the job',
+      };
+    case 'is-replica':
+      return {
+        message: `VM ${quoted(conflict.vm)} is itself a replica of this job`,
+        hint: 'take its tag off, or name the VMs of the job by uuid',
+      };
+    case 'permission':
+      return {
+        message: `the account may not: ${conflict.missing.join(', ')}`,
+        hint: 'use an account with pool-operator on the target pool and vm-admin on the source pool',
+      };
+  }
+}
+
+/** One line per step, for people who want to know before anything is done. */
+export function describePlan(plan: Plan): readonly string[] {
+  if (plan.kind === 'blocked') {
+    return plan.conflicts.map((conflict) => {
+      const { message, hint } = describeConflict(conflict);
+      return `refused: ${message} (${hint})`;
+    });
+  }
+  const head =
+    plan.kind === 'repair'
+      ? [`first finish what was interrupted: ${plan.because}`]
+      : [`${plan.copyKind} of VM ${quoted(plan.vm)}`, ...plan.notes.map((note) => `note: ${note}`)];
+  return [...head, ...plan.steps.map(describeStep)];
+}
+
+function describeStep(step: Step): string {
+  switch (step.kind) {
+    case 'discard-leftover':
+      return `discard ${step.leftover.kind} ${quoted(step.leftover.id)} on the ${step.leftover.side}: ${step.because}`;
+    case 'snapshot-source':
+      return `snapshot VM ${quoted(step.vm)}`;
+    case 'clone-base':
+      return `clone recovery point ${quoted(step.base.point)} for disk ${step.devices.join(', ')}`;
+    case 'create-disk':
+      return `create an empty disk of ${gib(step.sizeBytes)} for device ${step.device}`;
+    case 'copy-disk':
+      return step.copy.kind === 'delta'
+        ? `send what changed on disk ${step.copy.device} since ${quoted(step.copy.base.sourceVdi)}`
+        : `send all of disk ${step.copy.device}: ${step.copy.because}`;
+    case 'create-replica':
+      return 'create the replica VM, with start blocked';
+    case 'announce-swap':
+      return 'announce the exchange of disks on the replica';
+    case 'swap-disks':
+      return 'exchange the disks of the replica';
+    case 'apply-settings':
+      return `bring settings and ${String(step.cards.length)} network card(s) up to date`;
+    case 'commit-target':
+      return 'snapshot the replica and commit the recovery point';
+    case 'commit-source':
+      return 'commit the source snapshot';
+    case 'retire-points':
+      return `take the content key off ${String(step.disks.length)} older disk(s)`;
+    case 'close-swap':
+      return 'destroy the disks that were replaced';
+    case 'destroy-point':
+      return `destroy recovery point ${quoted(step.point)}: ${step.because}`;
+    case 'destroy-source-snapshot':
+      return `destroy source snapshot ${quoted(step.snapshot)}: ${step.because}`;
+  }
+}
+
+function quoted({ name, uuid }: ObjectId): string {
+  return `"${name}" (${uuid})`;
+}
+
+function gib(bytes: number): string {
+  return `${(bytes / 1024 ** 3).toFixed(2)} GiB`;
+}
