@@ -6,6 +6,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Testing } from 'cdktf';
 import { sampleStack } from './sample-stack';
+import { temporaryApp } from './temporary-app';
 
 jest.mock('cdktf', (): unknown => jest.requireActual('cdktn'));
 
@@ -15,11 +16,11 @@ test('it is cdktn that runs here', () => {
 
 test('the stack synthesizes to the same Terraform JSON', () => {
   const golden = readFileSync(join(__dirname, 'golden', 'sample.tf.json'), 'utf8');
-  expect(JSON.parse(Testing.synth(sampleStack(Testing.app()), true))).toEqual(JSON.parse(golden));
+  expect(JSON.parse(Testing.synth(sampleStack(temporaryApp()), true))).toEqual(JSON.parse(golden));
 });
 
 test('the provider is delivered at synth', () => {
-  const outdir = Testing.fullSynth(sampleStack(Testing.app()));
+  const outdir = Testing.fullSynth(sampleStack(temporaryApp()));
   try {
     expect(existsSync(join(outdir, 'stacks', 'site', 'xenrepl', 'xenrepl.cjs'))).toBe(true);
     expect(readFileSync(join(outdir, 'stacks', 'site', '.terraform.lock.hcl'), 'utf8')).toMatch('h1:');

@@ -1,9 +1,10 @@
 import { TerraformStack, TerraformVariable, Testing } from 'cdktf';
 import { Duration, Retention, Schedule } from '../../constructs';
+import { temporaryApp } from './temporary-app';
 
 /** A number that only Terraform will know. */
 function unknownNumber(): number {
-  const stack = new TerraformStack(Testing.app(), 'stack');
+  const stack = new TerraformStack(temporaryApp(), 'stack');
   return new TerraformVariable(stack, 'minutes', { type: 'number' }).numberValue;
 }
 
@@ -83,7 +84,7 @@ describe('Schedule', () => {
   });
 
   test('.cron passes on what only Terraform knows', () => {
-    const stack = new TerraformStack(Testing.app(), 'stack');
+    const stack = new TerraformStack(temporaryApp(), 'stack');
     const cron = new TerraformVariable(stack, 'cron', { type: 'string' }).stringValue;
     expect(Schedule.cron(cron).toAttributes()).toEqual({ cron, timeZone: 'UTC' });
   });

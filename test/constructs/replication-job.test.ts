@@ -1,0 +1,168 @@
+import { TerraformOutput, TerraformStack, TerraformVariable, Testing } from 'cdktf';
+import { ReplicationJob, Retention, XenReplicationProvider } from '../../constructs';
+import { temporaryApp } from './temporary-app';
+import type { ReplicationJobProps } from '../../constructs';
+
+const props: ReplicationJobProps = {
+  name: 'web',
+  sourcePool: 'berlin',
+  targetPool: 'munich',
+  targetSr: 'nas',
+  vmTags: ['protect'],
+};
+
+interface Synthesized {
+  resource: { xenrepl_job: Record<string, Record<string, unknown>> };
+  output?: Record<string, { value: string }>;
+  import?: unknown[];
+}
+
+let stack: TerraformStack;
+beforeEach(() => {
+  stack = new TerraformStack(temporaryApp(), 'stack');
+});
+
+function synthesized(): Synthesized {
+  return JSON.parse(Testing.synth(stack)) as Synthesized;
+}
+
+function jobWith(change: Partial<ReplicationJobProps>): () => ReplicationJob {
+  return () => new ReplicationJob(stack, 'web', { ...props, ...change });
+}
+
+describe('defaults', () => {
+  test('what is not given is not said: the provider holds the defaults and shows them in the plan', () => {
+    jobWith({})();
+    expect(synthesized().resource.xenrepl_job['web']).toEqual({
+      name: 'web',
+      source_pool: 'berlin',
+      target_pool: 'munich',
+      target_sr: 'nas',
+      vm_tags: ['protect'],
+    });
+  });
+
+  test('an empty list or map of nothing is not said either', () => {
+    jobWith({ vmUuids: [] })();
+    expect(synthesized().resource.xenrepl_job['web']).not.toHaveProperty('vm_uuids');
+  });
+
+  test('the logical id is the path of the construct, without a hash at the top of a stack', () => {
+    jobWith({})();
+    expect(Object.keys(synthesized().resource.xenrepl_job)).toEqual(['web']);
+  });
+});
+
+describe('what others may refer to', () => {
+  test('attributes of the job', () => {
+    const job = jobWith({})();
+    const attributes = ['jobId', 'scheduleId', 'sourcePoolUuid', 'targetPoolUuid', 'targetSrUuid'] as const;
+    for (const name of attributes) new TerraformOutput(stack, name, { value: job[name] });
+    expect(Object.values(synthesized().output ?? {}).map((output) => output.value)).toEqual([
+      '${xenrepl_job.web.job_id}',
+      '${xenrepl_job.web.schedule_id}',
+      '${xenrepl_job.web.source_pool_uuid}',
+      '${xenrepl_job.web.target_pool_uuid}',
+      '${xenrepl_job.web.target_sr_uuid}',
+    ]);
+  });
+
+  test('the provider it was given', () => {
+    const provider = new XenReplicationProvider(stack, 'other', { alias: 'other' });
+    expect(jobWith({ provider })().provider).toBe(provider);
+    expect(synthesized().resource.xenrepl_job['web']?.['provider']).toBe('xenrepl.other');
+  });
+
+  test('a job that stands on the pool already is taken over by its import id', () => {
+    jobWith({})().importFrom('munich/f3f0a6a4-0d41-4c55-8e4b-1c8f0b1d6a11');
+    expect(synthesized().import).toEqual([
+      { id: 'munich/f3f0a6a4-0d41-4c55-8e4b-1c8f0b1d6a11', to: 'xenrepl_job.web' },
+    ]);
+  });
+});
+
+describe('refusals name the property, what is allowed, and why', () => {
+  test.each<[string, Partial<ReplicationJobProps>, string]>([
+    ['no name', { name: '' }, "name must not be empty: the job's identity is made from it"],
+    [
+      'no source pool',
+      { sourcePool: ' ' },
+      'sourcePool must not be empty: it is looked up in the pools file',
+    ],
+    ['no target pool', { targetPool: '' }, 'targetPool must not be empty: it is looked up in the pools file'],
+    ['no SR', { targetSr: '' }, "targetSr must not be empty: replicas' disks must be kept somewhere"],
+    [
+      'no VMs',
+      { vmTags: [] },
+      'vmUuids or vmTags must name at least one VM or tag: a job without VMs protects nothing',
+    ],
+    ['an empty tag', { vmTags: ['a', ''] }, 'vmTags must not be empty: no VM bears an empty tag'],
+    [
+      'a name for a uuid',
+      { vmUuids: ['web-1'] },
+      'vmUuids must hold uuids (8-4-4-4-12 hexadecimal digits), and "web-1" is none: names of VMs are not unique',
+    ],
+    ['an empty job id', { jobId: '' }, 'jobId must not be empty: leave it out'],
+    [
+      'no VM at once',
+      { concurrency: 0 },
+      'concurrency must be an integer from 1 to 16, not 0: each VM at once takes',
+    ],
+    ['too many at once', { concurrency: 17 }, 'concurrency must be an integer from 1 to 16, not 17'],
+    [
+      'an unknown network policy',
+      { onUnmappedNetwork: 'guess' as 'fail' },
+      'onUnmappedNetwork must be "fail" or "omit", not "guess": a network is never guessed',
+    ],
+    [
+      'an unknown base policy',
+      { onMissingBase: 'maybe' as 'fail' },
+      'onMissingBase must be "fail" or "full", not "maybe": a delta never silently becomes a full',
+    ],
+    [
+      'an unknown divergence policy',
+      { onDivergence: 'merge' as 'fail' },
+      'onDivergence must be "fail" or "overwrite", not "merge": what others wrote is not thrown away unasked',
+    ],
+    [
+      'a network without a name',
+      { networkMap: { '': 'LAN' } },
+      'networkMap must not be empty: a network of the source pool is named by uuid or name label',
+    ],
+    [
+      'a network mapped to nothing',
+      { networkMap: { LAN: '' } },
+      'networkMap["LAN"] must not be empty: leave the entry out and set onUnmappedNetwork to \'omit\'',
+    ],
+  ])('%s', (_name, change, message) => {
+    expect(jobWith(change)).toThrow(message);
+  });
+});
+
+test('values that only Terraform knows are not judged here', () => {
+  const text = new TerraformVariable(stack, 'text', { type: 'string' }).stringValue;
+  const texts = new TerraformVariable(stack, 'texts', { type: 'list(string)' }).listValue;
+  const number = new TerraformVariable(stack, 'number', { type: 'number' }).numberValue;
+  jobWith({
+    name: text,
+    sourcePool: text,
+    targetPool: text,
+    targetSr: text,
+    vmUuids: [text],
+    vmTags: texts,
+    networkMap: { LAN: text },
+    concurrency: number,
+    retention: Retention.latest(number),
+  })();
+  expect(synthesized().resource.xenrepl_job['web']).toEqual({
+    name: '${var.text}',
+    source_pool: '${var.text}',
+    target_pool: '${var.text}',
+    target_sr: '${var.text}',
+    vm_uuids: ['${var.text}'],
+    vm_tags: '${var.texts}',
+    network_map: { LAN: '${var.text}' },
+    concurrency: '${var.number}',
+    retention: { latest: '${var.number}' },
+  });
+});
