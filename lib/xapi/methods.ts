@@ -102,9 +102,27 @@ type OtherConfigMethods = {
   >;
 };
 
+/** VM fields that xapi makes itself and nobody can set. */
+type VmReadOnlyField =
+  | 'uuid'
+  | 'power_state'
+  | 'is_a_snapshot'
+  | 'is_control_domain'
+  | 'is_default_template'
+  | 'snapshot_of'
+  | 'snapshots'
+  | 'snapshot_time'
+  | 'snapshot_info'
+  | 'resident_on'
+  | 'VBDs'
+  | 'VIFs'
+  | 'VTPMs'
+  | 'allowed_operations'
+  | 'current_operations';
+
 /** Setters of VM fields that are carried from the source to the replica, each taking the field's own type. */
 type VmFieldSetters = {
-  [F in keyof VmRecord & string as `VM.set_${F}`]: Method<
+  [F in Exclude<keyof VmRecord, VmReadOnlyField> as `VM.set_${F}`]: Method<
     [self: Ref<'VM'>, value: NonNullable<VmRecord[F]>],
     ''
   >;
@@ -170,6 +188,6 @@ interface ActionMethods {
  */
 export type XapiMethods = ReadMethods & OtherConfigMethods & VmFieldSetters & ActionMethods;
 
-export type MethodName = keyof XapiMethods & string;
+export type MethodName = keyof XapiMethods;
 export type Params<M extends MethodName> = XapiMethods[M]['params'];
 export type Result<M extends MethodName> = XapiMethods[M]['result'];

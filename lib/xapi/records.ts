@@ -176,6 +176,12 @@ export interface HostRecord {
   readonly other_config: StringMap;
 }
 
+export interface HostMetricsRecord {
+  readonly uuid: Uuid<'host_metrics'>;
+  /** Whether the host answers its coordinator's heartbeat. */
+  readonly live: boolean;
+}
+
 export interface PoolRecord {
   readonly uuid: Uuid<'pool'>;
   readonly name_label: string;
@@ -219,6 +225,7 @@ export interface Records {
   readonly SR: SrRecord;
   readonly PBD: PbdRecord;
   readonly host: HostRecord;
+  readonly host_metrics: HostMetricsRecord;
   readonly pool: PoolRecord;
   readonly network: NetworkRecord;
   readonly task: TaskRecord;

@@ -1,0 +1,138 @@
+import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectSecure, type TLSSocket } from 'node:tls';
+import { formatAddress, type HostAddress } from './address';
+import { TransportError } from './errors';
+import type { Trust } from './trust';
+
+const CONNECT_TIMEOUT_MS = 20_000;
+const KEEP_ALIVE_MS = 30_000;
+
+export interface DialOptions {
+  readonly poolName: string;
+  readonly trust: Trust;
+  /** False only for pools that are written `http://` on purpose. */
+  readonly secure: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number | undefined;
+  /**
+   * Asks the coordinator for the certificate (PEM) of the host at this address, where the one it shows is unknown;
+   * null where nobody can vouch for it.
+   */
+  readonly vouch?: ((address: HostAddress) => Promise<string | null>) | undefined;
+}
+
+/**
+ * Opens a connection to a host of the pool. Resolves only once its certificate was accepted, so that no byte of ours has
+ * left before.
+ * @throws TransportError kind `tls` where it is refused, `connection`, `timeout` or `aborted`
+ */
+export async function dial(address: HostAddress, options: DialOptions): Promise<Socket> {
+  const socket = options.secure
+    ? connectSecure(options.trust.connectionOptions(address))
+    : connectPlain({ host: address.hostname, port: address.port });
+  try {
+    await established(socket, options.secure ? 'secureConnect' : 'connect', address, options);
+    if (options.secure) await judge(socket as TLSSocket, address, options);
+  } catch (error) {
+    socket.on('error', () => undefined);
+    socket.destroy();
+    throw error;
+  }
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  return socket;
+}
+
+async function judge(socket: TLSSocket, address: HostAddress, options: DialOptions): Promise<void> {
+  const { trust, poolName } = options;
+  if (trust.accepts(socket, address)) return;
+  const refuse = (): TransportError => {
+    const { what, hint } = trust.refusal(socket);
+    return new TransportError({
+      kind: 'tls',
+      retry: 'never',
+      what: `host ${formatAddress(address)} was refused, ${what}`,
+      hint,
+      poolName,
+    });
+  };
+  const pem = await options.vouch?.(address);
+  if (pem === undefined || pem === null) throw refuse();
+  trust.learn(address, pem);
+  if (!trust.accepts(socket, address)) throw refuse();
+}
+
+function established(
+  socket: Socket,
+  event: string,
+  address: HostAddress,
+  options: DialOptions,
+): Promise<void> {
+  const { poolName, signal } = options;
+  const timeoutMs = options.timeoutMs ?? CONNECT_TIMEOUT_MS;
+  const where = formatAddress(address);
+  return new Promise((resolve, reject) => {
+    const settle = (outcome: () => void): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      socket.off(event, onOpen).off('error', onError).off('close', onClose);
+      outcome();
+    };
+    const fail = (error: TransportError): void => settle(() => reject(error));
+    const onOpen = (): void => settle(resolve);
+    const onError = (error: Error): void => fail(connectFailure(error, where, poolName));
+    const onClose = (): void =>
+      fail(connectFailure(new Error('closed during the handshake'), where, poolName));
+    const onAbort = (): void =>
+      fail(
+        new TransportError({
+          kind: 'aborted',
+          retry: 'never',
+          what: `connecting to ${where}`,
+          hint: 'cancelled by the caller',
+          poolName,
+        }),
+      );
+    const timer = setTimeout(
+      () =>
+        fail(
+          new TransportError({
+            kind: 'timeout',
+            retry: 'later',
+            what: `no connection to ${where} within ${timeoutMs} ms`,
+            hint: 'is the host up, and does a firewall let port 443 through?',
+            poolName,
+          }),
+        ),
+      timeoutMs,
+    );
+    socket.once(event, onOpen).once('error', onError).once('close', onClose);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted === true) onAbort();
+  });
+}
+
+const OLD_TLS =
+  /unsupported protocol|protocol version|no protocols available|wrong version number|key too small|no cipher|handshake failure|unsafe legacy/i;
+
+function connectFailure(error: Error, where: string, poolName: string): TransportError {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code?.startsWith('ERR_SSL') === true || code === 'EPROTO' || OLD_TLS.test(error.message)) {
+    return new TransportError({
+      kind: 'tls',
+      retry: 'never',
+      what: `no TLS connection to ${where} (${error.message.trim()})`,
+      hint: 'a host that knows TLS 1.0 only (XenServer 6.5) needs legacy_tls: true and its fingerprint pinned',
+      poolName,
+      cause: error,
+    });
+  }
+  return new TransportError({
+    kind: 'connection',
+    retry: 'later',
+    what: `no connection to ${where} (${error.message})`,
+    hint: 'is the host up, and is the address right?',
+    poolName,
+    cause: error,
+  });
+}

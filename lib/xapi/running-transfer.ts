@@ -1,0 +1,110 @@
+import type { Socket } from 'node:net';
+import type { CallOptions } from './call';
+import { TransportError, type XapiError } from './errors';
+import { cancelled } from './failures';
+import type { ResponseHead } from './http-head';
+import type { Ref } from './refs';
+import type { Session } from './session';
+import { destroyTask, taskFailure, watchTask } from './task';
+
+/** After the last byte the server flushes and detaches the disk, for which it may need five minutes. */
+const OUTCOME_TIMEOUT_MS = 10 * 60_000;
+/** How long the task is asked for the true reason of a broken connection; some never end (a session that was refused). */
+const REASON_TIMEOUT_MS = 10_000;
+
+export interface TransferFacts {
+  readonly session: Session;
+  readonly task: Ref<'task'>;
+  readonly poolName: string;
+  /** `GET /export_raw_vdi` or `PUT /import_raw_vdi`. */
+  readonly method: string;
+  /** Ends the whole transfer, not only its opening. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * What uploads and downloads have in common: a socket, a task that alone knows the outcome, and an end at which neither
+ * is left behind.
+ */
+export class RunningTransfer {
+  readonly socket: Socket;
+  readonly #facts: TransferFacts;
+  #onClose: () => void = () => undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(socket: Socket, facts: TransferFacts) {
+    this.socket = socket;
+    this.#facts = facts;
+    // Whoever reads or writes sees the error there; without a listener it would end the process in between.
+    socket.on('error', () => undefined);
+    if (facts.signal?.aborted === true) this.#onAbort();
+    else facts.signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Registers what to do when nothing is left of this transfer. */
+  onClose(action: () => void): void {
+    this.#onClose = action;
+  }
+
+  /** Waits for the task to succeed. */
+  async outcome(options: CallOptions = {}): Promise<void> {
+    const signals = [options.signal, this.#facts.signal].filter((signal) => signal !== undefined);
+    await watchTask(this.#facts.session, this.#facts.task, {
+      ...this.#facts,
+      signal: AbortSignal.any(signals),
+      timeoutMs: options.timeoutMs ?? OUTCOME_TIMEOUT_MS,
+    });
+  }
+
+  /** The task's own error, where it ends with one soon; else the transport's. */
+  async explain(error: TransportError): Promise<XapiError | TransportError> {
+    if (error.kind !== 'connection' && error.kind !== 'http') return error;
+    const { session, task } = this.#facts;
+    return (await taskFailure(session, task, { ...this.#facts, timeoutMs: REASON_TIMEOUT_MS })) ?? error;
+  }
+
+  /** A socket's error as one of ours. */
+  lost(error: Error | null): TransportError {
+    if (error instanceof TransportError) return error;
+    return new TransportError({
+      kind: 'connection',
+      retry: 'later',
+      what: `the connection of ${this.#facts.method} was lost (${error?.message ?? 'closed by the server'})`,
+      hint: 'what was sent and not yet confirmed has to be sent again',
+      poolName: this.#facts.poolName,
+      cause: error ?? undefined,
+    });
+  }
+
+  /** Closes the socket and destroys the task; idempotent, never throws. */
+  close(): Promise<void> {
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  async #end(): Promise<void> {
+    this.#facts.signal?.removeEventListener('abort', this.#onAbort);
+    this.#onAbort();
+    await destroyTask(this.#facts.session, this.#facts.task);
+    this.#onClose();
+  }
+
+  readonly #onAbort = (): void => {
+    this.socket.destroy(cancelled(this.#facts.method, this.#facts.poolName));
+  };
+}
+
+/** What a status other than 200 means. The head says little: the task is asked as well, except for 401. */
+export function statusFailure(head: ResponseHead, method: string, poolName: string): TransportError {
+  const what = `${method} was answered with HTTP ${head.status} ${head.statusText}`;
+  if (head.status === 401) {
+    const hint = 'the pool no longer takes the session; the next call logs in again';
+    return new TransportError({ kind: 'http', retry: 'now', what, hint, poolName });
+  }
+  if (head.status === 403) {
+    const hint = 'the role vm-admin is needed to read and write disks';
+    return new TransportError({ kind: 'http', retry: 'never', what, hint, poolName });
+  }
+  const hint = 'look at /var/log/xensource.log of the host';
+  return new TransportError({ kind: 'http', retry: 'later', what, hint, poolName });
+}

@@ -1,0 +1,91 @@
+import { isRead } from './bounds';
+import type { CallOptions } from './call';
+import { TransportError, XapiError } from './errors';
+import { cancelled } from './failures';
+import type { MethodName, Params, Result } from './methods';
+import { normalise } from './normalise';
+import type { Ref } from './refs';
+import type { Rpc } from './rpc';
+import { untilAborted } from './wait';
+
+/**
+ * Calls with a session, which is renewed when the pool has dropped it (a restart of the toolstack, a day of silence). Reads
+ * are then asked once more; a call that changes something never is: its caller looks at the pool first.
+ */
+export class Session {
+  readonly #rpc: Rpc;
+  readonly #poolName: string;
+  #stale: string | undefined;
+  #renewal: Promise<void> | undefined;
+
+  constructor(rpc: Rpc, poolName: string) {
+    this.#rpc = rpc;
+    this.#poolName = poolName;
+  }
+
+  /** The present session. It is as good as a password until it is logged out: keep it out of every log. */
+  get ref(): Ref<'session'> {
+    return (this.#rpc.sessionRef ?? '') as Ref<'session'>;
+  }
+
+  async call<M extends MethodName>(
+    method: M,
+    params: Params<M>,
+    options: CallOptions = {},
+  ): Promise<Result<M>> {
+    return normalise(method, await this.send(method, params, options)) as Result<M>;
+  }
+
+  /** As `call`, for messages outside the typed table (`Async.…`): the answer is handed out as it came. */
+  async send(method: string, params: readonly unknown[], options: CallOptions = {}): Promise<unknown> {
+    const session = await this.#valid(options);
+    try {
+      return await this.#rpc.send(method, [session, ...params], options);
+    } catch (error) {
+      const ended = sessionEnded(error);
+      if (ended) this.markEnded(session);
+      if (!isRead(method) || !(ended || connectionLost(error))) throw error;
+      return await this.#rpc.send(method, [await this.#valid(options), ...params], options);
+    }
+  }
+
+  /** Tells that the pool no longer takes this session: the next call logs in again. */
+  markEnded(session: string): void {
+    this.#stale = session;
+  }
+
+  /** Logs out, within `timeoutMs`; a pool that cannot be reached drops the session itself after a day. */
+  async logout(timeoutMs: number): Promise<void> {
+    const session = this.#rpc.sessionRef;
+    if (session === undefined || session === this.#stale) return;
+    await this.#rpc.send('session.logout', [session], { timeoutMs }).catch(() => undefined);
+  }
+
+  async #valid(options: CallOptions): Promise<string> {
+    if (this.#rpc.sessionRef === this.#stale) {
+      // Not bound to the first caller's signal: others wait for the same login.
+      this.#renewal ??= this.#rpc.login().finally(() => {
+        this.#renewal = undefined;
+      });
+      await untilAborted(this.#renewal, options.signal, () => cancelled('logging in again', this.#poolName));
+    }
+    const session = this.#rpc.sessionRef;
+    if (session !== undefined) return session;
+    throw new TransportError({
+      kind: 'connection',
+      retry: 'never',
+      what: 'not logged in',
+      hint: 'the connection was closed by disconnect()',
+      poolName: this.#poolName,
+    });
+  }
+}
+
+/** The session is gone, or the coordinator has moved and its sessions with it: both are healed by a login. */
+function sessionEnded(error: unknown): boolean {
+  return error instanceof XapiError && (error.code === 'SESSION_INVALID' || error.code === 'HOST_IS_SLAVE');
+}
+
+function connectionLost(error: unknown): boolean {
+  return error instanceof TransportError && error.kind === 'connection';
+}
