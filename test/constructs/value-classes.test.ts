@@ -1,4 +1,4 @@
-import { TerraformStack, TerraformVariable, Testing } from 'cdktf';
+import { TerraformStack, TerraformVariable } from 'cdktf';
 import { Duration, Retention, Schedule } from '../../constructs';
 import { temporaryApp } from './temporary-app';
 
