@@ -26,6 +26,10 @@ export interface TransferRequest {
   /** Header lines in order, names in lower case, values trimmed. */
   readonly headers: readonly (readonly [string, string])[];
   readonly httpVersion: '1.0' | '1.1';
+  /**
+   * Paused, without listeners of its own. The server it comes from must be made with `allowHalfOpen`: clients that have sent
+   * everything may close their side while the answer is still to come.
+   */
   readonly socket: Duplex;
   /** Bytes of the body that came in together with the head. */
   readonly buffered: Buffer;
@@ -61,7 +65,7 @@ export type Credentials =
 export type Authentication =
   | { readonly verdict: 'accepted'; readonly session: TransferSession }
   | { readonly verdict: 'unauthorised' }
-  | { readonly verdict: 'forbidden'; readonly failure: ApiFailure };
+  | { readonly verdict: 'forbidden'; readonly session: TransferSession; readonly failure: ApiFailure };
 
 /** The task of one transfer. An end state is final: later calls are ignored, as the real server does. */
 export interface TransferTask {
@@ -197,6 +201,14 @@ export interface TransferPool {
   /** `minor` of the API version: 3 = 6.5, 5 = 7.0, 8 = 7.3, 12 = 8.0, 15 = 8.2, 20 and above = 8.3. */
   readonly apiMinor: number;
   readonly clock: TransferClock;
+  /** Aborted when the simulator closes: waits end then. */
+  readonly closing: AbortSignal;
+  /**
+   * A plain raw upload whose connection ends before Content-Length ends in `success` on the real server, with stale bytes on
+   * the disk. `fails`: the bytes are just as stale, but the task says so (the default of a simulated pool: nobody may rely on
+   * what harms data). `succeeds`: as the real server.
+   */
+  readonly cutRawUpload: 'fails' | 'succeeds';
   authenticate(credentials: Credentials, host: TransferHost): Authentication;
   /** Gives the task of `taskRef`, or makes one. */
   openTask(options: TaskOptions): TransferTask;
