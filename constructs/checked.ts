@@ -38,7 +38,7 @@ export function checkedChoice<Choice extends string>(
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** The uuids, if each is one or not known before Terraform runs; otherwise throws. */
+/** The uuids, if each is one, none twice, or not known before Terraform runs; otherwise throws. */
 export function checkedUuids(
   property: string,
   values: readonly string[],
@@ -50,5 +50,9 @@ export function checkedUuids(
       `${property} must hold uuids (8-4-4-4-12 hexadecimal digits), and "${strange}" is none: ${because}`,
     );
   }
+  const known = values.filter((value) => !Token.isUnresolved(value)).map((value) => value.toLowerCase());
+  const twice = known.find((value, index) => known.indexOf(value) !== index);
+  if (twice !== undefined)
+    throw new Error(`${property} must name each once, and "${twice}" stands there twice`);
   return values;
 }

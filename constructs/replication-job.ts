@@ -191,6 +191,14 @@ function checkProps(props: ReplicationJobProps): void {
   checkNetworkMap(props.networkMap ?? {});
 }
 
+function checkJobId(jobId: string): void {
+  if (Token.isUnresolved(jobId) || /^[\w.-]{1,64}$/.test(jobId)) return;
+  throw new Error(
+    `jobId must be a uuid, or up to 64 letters, digits, dots, dashes and underscores, not "${jobId}": ` +
+      'it stands inside keys on the pool. Leave it out to have it made from the name',
+  );
+}
+
 function checkPolicies({ onUnmappedNetwork, onMissingBase, onDivergence }: ReplicationJobProps): void {
   if (onUnmappedNetwork !== undefined) {
     checkedChoice('onUnmappedNetwork', onUnmappedNetwork, ['fail', 'omit'], 'a network is never guessed');

@@ -102,7 +102,16 @@ describe('refusals name the property, what is allowed, and why', () => {
       { vmUuids: ['web-1'] },
       'vmUuids must hold uuids (8-4-4-4-12 hexadecimal digits), and "web-1" is none: names of VMs are not unique',
     ],
-    ['an empty job id', { jobId: '' }, 'jobId must not be empty: leave it out'],
+    [
+      'a job id that cannot be part of a key',
+      { jobId: 'web:1' },
+      'jobId must be a uuid, or up to 64 letters, digits, dots, dashes and underscores, not "web:1": it stands inside',
+    ],
+    [
+      'a VM twice',
+      { vmUuids: ['6b1c0f7e-0f4e-4a43-9ac1-2c7f3c1f9d10', '6B1C0F7E-0F4E-4A43-9AC1-2C7F3C1F9D10'] },
+      'vmUuids must name each once, and "6b1c0f7e-0f4e-4a43-9ac1-2c7f3c1f9d10" stands there twice',
+    ],
     [
       'no VM at once',
       { concurrency: 0 },
