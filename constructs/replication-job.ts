@@ -177,8 +177,7 @@ function checkProps(props: ReplicationJobProps): void {
   if (isEmpty(vmUuids) && isEmpty(vmTags)) {
     throw new Error('vmUuids or vmTags must name at least one VM or tag: a job without VMs protects nothing');
   }
-  if (props.jobId !== undefined)
-    checkedText('jobId', props.jobId, 'leave it out to have it made from the name');
+  if (props.jobId !== undefined) checkJobId(props.jobId);
   if (props.concurrency !== undefined) {
     checkedInteger('concurrency', props.concurrency, {
       min: 1,
