@@ -68,6 +68,12 @@ export function isSame(left: Value, right: Value): boolean {
   );
 }
 
+/** A value within a sentence: texts as they are, anything else as JSON. */
+export function show(value: Value | undefined): string {
+  if (value === UNKNOWN) return '(known after apply)';
+  return typeof value === 'string' ? value : JSON.stringify(value ?? null);
+}
+
 /** `Array.isArray`, typed for read-only arrays of values. */
 export function isArray(value: Value): value is readonly Value[] {
   return Array.isArray(value);
