@@ -9,13 +9,13 @@ import * as cdktf from 'cdktf';
 
 export interface DataXenreplReplicasConfig extends cdktf.TerraformMetaArguments {
   /**
-  * n
-  */
-  readonly targetPool: string;
-  /**
-  * n
+  * Identity of the job.
   */
   readonly jobId: string;
+  /**
+  * Pool the replicas are kept on, by its name in the pools file.
+  */
+  readonly targetPool: string;
 }
 export interface DataXenreplReplicasReplicasRecoveryPointsDisks {
 }
@@ -73,9 +73,9 @@ export class DataXenreplReplicasReplicasRecoveryPointsDisksOutputReference exten
     return this.getStringAttribute('device');
   }
 
-  // vdi_uuid - computed: true, optional: false, required: false
-  public get vdiUuid() {
-    return this.getStringAttribute('vdi_uuid');
+  // size_bytes - computed: true, optional: false, required: false
+  public get sizeBytes() {
+    return this.getNumberAttribute('size_bytes');
   }
 
   // source_vdi_uuid - computed: true, optional: false, required: false
@@ -83,9 +83,9 @@ export class DataXenreplReplicasReplicasRecoveryPointsDisksOutputReference exten
     return this.getStringAttribute('source_vdi_uuid');
   }
 
-  // size_bytes - computed: true, optional: false, required: false
-  public get sizeBytes() {
-    return this.getNumberAttribute('size_bytes');
+  // vdi_uuid - computed: true, optional: false, required: false
+  public get vdiUuid() {
+    return this.getStringAttribute('vdi_uuid');
   }
 }
 
@@ -158,24 +158,15 @@ export class DataXenreplReplicasReplicasRecoveryPointsOutputReference extends cd
     }
   }
 
-  // uuid - computed: true, optional: false, required: false
-  public get uuid() {
-    return this.getStringAttribute('uuid');
-  }
-
-  // name - computed: true, optional: false, required: false
-  public get name() {
-    return this.getStringAttribute('name');
-  }
-
-  // taken_at - computed: true, optional: false, required: false
-  public get takenAt() {
-    return this.getStringAttribute('taken_at');
-  }
-
   // committed_at - computed: true, optional: false, required: false
   public get committedAt() {
     return this.getStringAttribute('committed_at');
+  }
+
+  // disks - computed: true, optional: false, required: false
+  private _disks = new DataXenreplReplicasReplicasRecoveryPointsDisksList(this, "disks", false);
+  public get disks() {
+    return this._disks;
   }
 
   // kind - computed: true, optional: false, required: false
@@ -183,9 +174,9 @@ export class DataXenreplReplicasReplicasRecoveryPointsOutputReference extends cd
     return this.getStringAttribute('kind');
   }
 
-  // source_snapshot_uuid - computed: true, optional: false, required: false
-  public get sourceSnapshotUuid() {
-    return this.getStringAttribute('source_snapshot_uuid');
+  // name - computed: true, optional: false, required: false
+  public get name() {
+    return this.getStringAttribute('name');
   }
 
   // run_id - computed: true, optional: false, required: false
@@ -193,10 +184,19 @@ export class DataXenreplReplicasReplicasRecoveryPointsOutputReference extends cd
     return this.getStringAttribute('run_id');
   }
 
-  // disks - computed: true, optional: false, required: false
-  private _disks = new DataXenreplReplicasReplicasRecoveryPointsDisksList(this, "disks", false);
-  public get disks() {
-    return this._disks;
+  // source_snapshot_uuid - computed: true, optional: false, required: false
+  public get sourceSnapshotUuid() {
+    return this.getStringAttribute('source_snapshot_uuid');
+  }
+
+  // taken_at - computed: true, optional: false, required: false
+  public get takenAt() {
+    return this.getStringAttribute('taken_at');
+  }
+
+  // uuid - computed: true, optional: false, required: false
+  public get uuid() {
+    return this.getStringAttribute('uuid');
   }
 }
 
@@ -269,14 +269,25 @@ export class DataXenreplReplicasReplicasOutputReference extends cdktf.ComplexObj
     }
   }
 
-  // source_vm_uuid - computed: true, optional: false, required: false
-  public get sourceVmUuid() {
-    return this.getStringAttribute('source_vm_uuid');
+  // newest_recovery_point_at - computed: true, optional: false, required: false
+  public get newestRecoveryPointAt() {
+    return this.getStringAttribute('newest_recovery_point_at');
   }
 
-  // source_vm_name - computed: true, optional: false, required: false
-  public get sourceVmName() {
-    return this.getStringAttribute('source_vm_name');
+  // newest_recovery_point_uuid - computed: true, optional: false, required: false
+  public get newestRecoveryPointUuid() {
+    return this.getStringAttribute('newest_recovery_point_uuid');
+  }
+
+  // recovery_points - computed: true, optional: false, required: false
+  private _recoveryPoints = new DataXenreplReplicasReplicasRecoveryPointsList(this, "recovery_points", false);
+  public get recoveryPoints() {
+    return this._recoveryPoints;
+  }
+
+  // replica_name - computed: true, optional: false, required: false
+  public get replicaName() {
+    return this.getStringAttribute('replica_name');
   }
 
   // replica_uuid - computed: true, optional: false, required: false
@@ -284,9 +295,14 @@ export class DataXenreplReplicasReplicasOutputReference extends cdktf.ComplexObj
     return this.getStringAttribute('replica_uuid');
   }
 
-  // replica_name - computed: true, optional: false, required: false
-  public get replicaName() {
-    return this.getStringAttribute('replica_name');
+  // source_vm_name - computed: true, optional: false, required: false
+  public get sourceVmName() {
+    return this.getStringAttribute('source_vm_name');
+  }
+
+  // source_vm_uuid - computed: true, optional: false, required: false
+  public get sourceVmUuid() {
+    return this.getStringAttribute('source_vm_uuid');
   }
 
   // sr_uuid - computed: true, optional: false, required: false
@@ -297,22 +313,6 @@ export class DataXenreplReplicasReplicasOutputReference extends cdktf.ComplexObj
   // state - computed: true, optional: false, required: false
   public get state() {
     return this.getStringAttribute('state');
-  }
-
-  // newest_recovery_point_uuid - computed: true, optional: false, required: false
-  public get newestRecoveryPointUuid() {
-    return this.getStringAttribute('newest_recovery_point_uuid');
-  }
-
-  // newest_recovery_point_at - computed: true, optional: false, required: false
-  public get newestRecoveryPointAt() {
-    return this.getStringAttribute('newest_recovery_point_at');
-  }
-
-  // recovery_points - computed: true, optional: false, required: false
-  private _recoveryPoints = new DataXenreplReplicasReplicasRecoveryPointsList(this, "recovery_points", false);
-  public get recoveryPoints() {
-    return this._recoveryPoints;
   }
 }
 
@@ -385,25 +385,17 @@ export class DataXenreplReplicas extends cdktf.TerraformDataSource {
       connection: config.connection,
       forEach: config.forEach
     });
-    this._targetPool = config.targetPool;
     this._jobId = config.jobId;
+    this._targetPool = config.targetPool;
   }
 
   // ==========
   // ATTRIBUTES
   // ==========
 
-  // target_pool - computed: false, optional: false, required: true
-  private _targetPool?: string; 
-  public get targetPool() {
-    return this.getStringAttribute('target_pool');
-  }
-  public set targetPool(value: string) {
-    this._targetPool = value;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get targetPoolInput() {
-    return this._targetPool;
+  // id - computed: true, optional: false, required: false
+  public get id() {
+    return this.getStringAttribute('id');
   }
 
   // job_id - computed: false, optional: false, required: true
@@ -419,11 +411,6 @@ export class DataXenreplReplicas extends cdktf.TerraformDataSource {
     return this._jobId;
   }
 
-  // id - computed: true, optional: false, required: false
-  public get id() {
-    return this.getStringAttribute('id');
-  }
-
   // reachable - computed: true, optional: false, required: false
   public get reachable() {
     return this.getBooleanAttribute('reachable');
@@ -435,27 +422,40 @@ export class DataXenreplReplicas extends cdktf.TerraformDataSource {
     return this._replicas;
   }
 
+  // target_pool - computed: false, optional: false, required: true
+  private _targetPool?: string; 
+  public get targetPool() {
+    return this.getStringAttribute('target_pool');
+  }
+  public set targetPool(value: string) {
+    this._targetPool = value;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get targetPoolInput() {
+    return this._targetPool;
+  }
+
   // =========
   // SYNTHESIS
   // =========
 
   protected synthesizeAttributes(): { [name: string]: any } {
     return {
-      target_pool: cdktf.stringToTerraform(this._targetPool),
       job_id: cdktf.stringToTerraform(this._jobId),
+      target_pool: cdktf.stringToTerraform(this._targetPool),
     };
   }
 
   protected synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
-      target_pool: {
-        value: cdktf.stringToHclTerraform(this._targetPool),
+      job_id: {
+        value: cdktf.stringToHclTerraform(this._jobId),
         isBlock: false,
         type: "simple",
         storageClassType: "string",
       },
-      job_id: {
-        value: cdktf.stringToHclTerraform(this._jobId),
+      target_pool: {
+        value: cdktf.stringToHclTerraform(this._targetPool),
         isBlock: false,
         type: "simple",
         storageClassType: "string",

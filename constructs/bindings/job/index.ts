@@ -9,237 +9,77 @@ import * as cdktf from 'cdktf';
 
 export interface JobConfig extends cdktf.TerraformMetaArguments {
   /**
-  * n
-  */
-  readonly name: string;
-  /**
-  * n
-  */
-  readonly sourcePool: string;
-  /**
-  * n
-  */
-  readonly targetPool: string;
-  /**
-  * n
-  */
-  readonly targetSr: string;
-  /**
-  * n
-  */
-  readonly enabled?: boolean | cdktf.IResolvable;
-  /**
-  * n
-  */
-  readonly vmUuids?: string[];
-  /**
-  * n
-  */
-  readonly vmTags?: string[];
-  /**
-  * s
-  */
-  readonly schedule?: JobSchedule;
-  /**
-  * s
-  */
-  readonly retention?: JobRetention;
-  /**
-  * n
-  */
-  readonly networkMap?: { [key: string]: string };
-  /**
-  * n
-  */
-  readonly onUnmappedNetwork?: string;
-  /**
-  * n
-  */
-  readonly onMissingBase?: string;
-  /**
-  * n
-  */
-  readonly onDivergence?: string;
-  /**
-  * n
+  * VMs replicated at once, 1 to 16. Default: 2.
   */
   readonly concurrency?: number;
   /**
-  * n
+  * Destroys the replicas with their recovery points when the job is destroyed. Default: `false`, they stay, and a job with the same identity goes on with them.
   */
   readonly deleteReplicasOnDestroy?: boolean | cdktf.IResolvable;
   /**
-  * n
+  * Whether the agent runs the job. A disabled job keeps its replicas. Default: `true`.
+  */
+  readonly enabled?: boolean | cdktf.IResolvable;
+  /**
+  * Identity of the job on the target pool, fixed at creation. Default: made from the target pool and the name.
   */
   readonly jobId?: string;
-}
-export interface JobSchedule {
   /**
-  * n
+  * Name of the job. Its identity is made from it once, at creation; it may be changed later.
   */
-  readonly every?: string;
+  readonly name: string;
   /**
-  * n
+  * Network of the target for each network of the source, each by uuid or by name label where that is unique.
   */
-  readonly cron?: string;
+  readonly networkMap?: { [key: string]: string };
   /**
-  * n
+  * What happens where somebody else wrote to the replica's disks: `fail`, or `overwrite` what they wrote. Default: `fail`.
   */
-  readonly timeZone?: string;
-}
-
-export function jobScheduleToTerraform(struct?: JobSchedule | cdktf.IResolvable): any {
-  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
-  if (cdktf.isComplexElement(struct)) {
-    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
-  }
-  return {
-    every: cdktf.stringToTerraform(struct!.every),
-    cron: cdktf.stringToTerraform(struct!.cron),
-    time_zone: cdktf.stringToTerraform(struct!.timeZone),
-  }
-}
-
-
-export function jobScheduleToHclTerraform(struct?: JobSchedule | cdktf.IResolvable): any {
-  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
-  if (cdktf.isComplexElement(struct)) {
-    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
-  }
-  const attrs = {
-    every: {
-      value: cdktf.stringToHclTerraform(struct!.every),
-      isBlock: false,
-      type: "simple",
-      storageClassType: "string",
-    },
-    cron: {
-      value: cdktf.stringToHclTerraform(struct!.cron),
-      isBlock: false,
-      type: "simple",
-      storageClassType: "string",
-    },
-    time_zone: {
-      value: cdktf.stringToHclTerraform(struct!.timeZone),
-      isBlock: false,
-      type: "simple",
-      storageClassType: "string",
-    },
-  };
-
-  // remove undefined attributes
-  return Object.fromEntries(Object.entries(attrs).filter(([_, value]) => value !== undefined && value.value !== undefined));
-}
-
-export class JobScheduleOutputReference extends cdktf.ComplexObject {
-  private isEmptyObject = false;
-  private resolvableValue?: cdktf.IResolvable;
-
+  readonly onDivergence?: string;
   /**
-  * @param terraformResource The parent resource
-  * @param terraformAttribute The attribute on the parent resource this class is referencing
+  * What happens where recovery points exist, but none that a delta can build on: `fail`, or send everything (`full`). Default: `fail`.
   */
-  public constructor(terraformResource: cdktf.IInterpolatingParent, terraformAttribute: string) {
-    super(terraformResource, terraformAttribute, false);
-  }
-
-  public get internalValue(): JobSchedule | cdktf.IResolvable | undefined {
-    if (this.resolvableValue) {
-      return this.resolvableValue;
-    }
-    let hasAnyValues = this.isEmptyObject;
-    const internalValueResult: any = {};
-    if (this._every !== undefined) {
-      hasAnyValues = true;
-      internalValueResult.every = this._every;
-    }
-    if (this._cron !== undefined) {
-      hasAnyValues = true;
-      internalValueResult.cron = this._cron;
-    }
-    if (this._timeZone !== undefined) {
-      hasAnyValues = true;
-      internalValueResult.timeZone = this._timeZone;
-    }
-    return hasAnyValues ? internalValueResult : undefined;
-  }
-
-  public set internalValue(value: JobSchedule | cdktf.IResolvable | undefined) {
-    if (value === undefined) {
-      this.isEmptyObject = false;
-      this.resolvableValue = undefined;
-      this._every = undefined;
-      this._cron = undefined;
-      this._timeZone = undefined;
-    }
-    else if (cdktf.Tokenization.isResolvable(value)) {
-      this.isEmptyObject = false;
-      this.resolvableValue = value;
-    }
-    else {
-      this.isEmptyObject = Object.keys(value).length === 0;
-      this.resolvableValue = undefined;
-      this._every = value.every;
-      this._cron = value.cron;
-      this._timeZone = value.timeZone;
-    }
-  }
-
-  // every - computed: false, optional: true, required: false
-  private _every?: string; 
-  public get every() {
-    return this.getStringAttribute('every');
-  }
-  public set every(value: string) {
-    this._every = value;
-  }
-  public resetEvery() {
-    this._every = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get everyInput() {
-    return this._every;
-  }
-
-  // cron - computed: false, optional: true, required: false
-  private _cron?: string; 
-  public get cron() {
-    return this.getStringAttribute('cron');
-  }
-  public set cron(value: string) {
-    this._cron = value;
-  }
-  public resetCron() {
-    this._cron = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get cronInput() {
-    return this._cron;
-  }
-
-  // time_zone - computed: true, optional: true, required: false
-  private _timeZone?: string; 
-  public get timeZone() {
-    return this.getStringAttribute('time_zone');
-  }
-  public set timeZone(value: string) {
-    this._timeZone = value;
-  }
-  public resetTimeZone() {
-    this._timeZone = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get timeZoneInput() {
-    return this._timeZone;
-  }
+  readonly onMissingBase?: string;
+  /**
+  * What happens to a network card whose network `network_map` does not name: `fail` the run of that VM, or `omit` the card. Default: `fail`.
+  */
+  readonly onUnmappedNetwork?: string;
+  /**
+  * How many recovery points are kept. The newest one that a delta can build on is never destroyed.
+  */
+  readonly retention?: JobRetention;
+  /**
+  * When the agent runs the job by itself; one of `every` and `cron`. Without it the job runs only when asked.
+  */
+  readonly schedule?: JobSchedule;
+  /**
+  * Pool the VMs are on, by its name in the pools file.
+  */
+  readonly sourcePool: string;
+  /**
+  * Pool the replicas are kept on, by its name in the pools file. Another pool means another job: the old one is destroyed, its replicas stay.
+  */
+  readonly targetPool: string;
+  /**
+  * Storage repository of the replicas' disks: its uuid, or its name label where that is unique.
+  */
+  readonly targetSr: string;
+  /**
+  * Protects every VM of the source pool that bears one of these tags when a run starts.
+  */
+  readonly vmTags?: string[];
+  /**
+  * VMs to protect, by uuid. At least one of `vm_uuids` and `vm_tags` must name something.
+  */
+  readonly vmUuids?: string[];
 }
 export interface JobRetention {
   /**
-  * n
+  * Recovery points kept per replica, 1 to 100. Default: 3.
   */
   readonly latest?: number;
   /**
-  * n
+  * Snapshots kept per VM on the source, besides the newest base, 1 to 100. Default: 1.
   */
   readonly sourceLatest?: number;
 }
@@ -360,6 +200,166 @@ export class JobRetentionOutputReference extends cdktf.ComplexObject {
     return this._sourceLatest;
   }
 }
+export interface JobSchedule {
+  /**
+  * At the times of a cron expression of five fields: minute, hour, day of month, month, day of week.
+  */
+  readonly cron?: string;
+  /**
+  * At a steady pace: minutes, hours or days, like `15m`, `2h` or `1d`.
+  */
+  readonly every?: string;
+  /**
+  * IANA time zone of the cron expression. Default: `UTC`.
+  */
+  readonly timeZone?: string;
+}
+
+export function jobScheduleToTerraform(struct?: JobSchedule | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  return {
+    cron: cdktf.stringToTerraform(struct!.cron),
+    every: cdktf.stringToTerraform(struct!.every),
+    time_zone: cdktf.stringToTerraform(struct!.timeZone),
+  }
+}
+
+
+export function jobScheduleToHclTerraform(struct?: JobSchedule | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  const attrs = {
+    cron: {
+      value: cdktf.stringToHclTerraform(struct!.cron),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    every: {
+      value: cdktf.stringToHclTerraform(struct!.every),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    time_zone: {
+      value: cdktf.stringToHclTerraform(struct!.timeZone),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+  };
+
+  // remove undefined attributes
+  return Object.fromEntries(Object.entries(attrs).filter(([_, value]) => value !== undefined && value.value !== undefined));
+}
+
+export class JobScheduleOutputReference extends cdktf.ComplexObject {
+  private isEmptyObject = false;
+  private resolvableValue?: cdktf.IResolvable;
+
+  /**
+  * @param terraformResource The parent resource
+  * @param terraformAttribute The attribute on the parent resource this class is referencing
+  */
+  public constructor(terraformResource: cdktf.IInterpolatingParent, terraformAttribute: string) {
+    super(terraformResource, terraformAttribute, false);
+  }
+
+  public get internalValue(): JobSchedule | cdktf.IResolvable | undefined {
+    if (this.resolvableValue) {
+      return this.resolvableValue;
+    }
+    let hasAnyValues = this.isEmptyObject;
+    const internalValueResult: any = {};
+    if (this._cron !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.cron = this._cron;
+    }
+    if (this._every !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.every = this._every;
+    }
+    if (this._timeZone !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.timeZone = this._timeZone;
+    }
+    return hasAnyValues ? internalValueResult : undefined;
+  }
+
+  public set internalValue(value: JobSchedule | cdktf.IResolvable | undefined) {
+    if (value === undefined) {
+      this.isEmptyObject = false;
+      this.resolvableValue = undefined;
+      this._cron = undefined;
+      this._every = undefined;
+      this._timeZone = undefined;
+    }
+    else if (cdktf.Tokenization.isResolvable(value)) {
+      this.isEmptyObject = false;
+      this.resolvableValue = value;
+    }
+    else {
+      this.isEmptyObject = Object.keys(value).length === 0;
+      this.resolvableValue = undefined;
+      this._cron = value.cron;
+      this._every = value.every;
+      this._timeZone = value.timeZone;
+    }
+  }
+
+  // cron - computed: false, optional: true, required: false
+  private _cron?: string; 
+  public get cron() {
+    return this.getStringAttribute('cron');
+  }
+  public set cron(value: string) {
+    this._cron = value;
+  }
+  public resetCron() {
+    this._cron = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get cronInput() {
+    return this._cron;
+  }
+
+  // every - computed: false, optional: true, required: false
+  private _every?: string; 
+  public get every() {
+    return this.getStringAttribute('every');
+  }
+  public set every(value: string) {
+    this._every = value;
+  }
+  public resetEvery() {
+    this._every = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get everyInput() {
+    return this._every;
+  }
+
+  // time_zone - computed: true, optional: true, required: false
+  private _timeZone?: string; 
+  public get timeZone() {
+    return this.getStringAttribute('time_zone');
+  }
+  public set timeZone(value: string) {
+    this._timeZone = value;
+  }
+  public resetTimeZone() {
+    this._timeZone = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get timeZoneInput() {
+    return this._timeZone;
+  }
+}
 
 /**
 * Represents a xenrepl_job
@@ -411,223 +411,27 @@ export class Job extends cdktf.TerraformResource {
       connection: config.connection,
       forEach: config.forEach
     });
+    this._concurrency = config.concurrency;
+    this._deleteReplicasOnDestroy = config.deleteReplicasOnDestroy;
+    this._enabled = config.enabled;
+    this._jobId = config.jobId;
     this._name = config.name;
+    this._networkMap = config.networkMap;
+    this._onDivergence = config.onDivergence;
+    this._onMissingBase = config.onMissingBase;
+    this._onUnmappedNetwork = config.onUnmappedNetwork;
+    this._retention.internalValue = config.retention;
+    this._schedule.internalValue = config.schedule;
     this._sourcePool = config.sourcePool;
     this._targetPool = config.targetPool;
     this._targetSr = config.targetSr;
-    this._enabled = config.enabled;
-    this._vmUuids = config.vmUuids;
     this._vmTags = config.vmTags;
-    this._schedule.internalValue = config.schedule;
-    this._retention.internalValue = config.retention;
-    this._networkMap = config.networkMap;
-    this._onUnmappedNetwork = config.onUnmappedNetwork;
-    this._onMissingBase = config.onMissingBase;
-    this._onDivergence = config.onDivergence;
-    this._concurrency = config.concurrency;
-    this._deleteReplicasOnDestroy = config.deleteReplicasOnDestroy;
-    this._jobId = config.jobId;
+    this._vmUuids = config.vmUuids;
   }
 
   // ==========
   // ATTRIBUTES
   // ==========
-
-  // name - computed: false, optional: false, required: true
-  private _name?: string; 
-  public get name() {
-    return this.getStringAttribute('name');
-  }
-  public set name(value: string) {
-    this._name = value;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get nameInput() {
-    return this._name;
-  }
-
-  // source_pool - computed: false, optional: false, required: true
-  private _sourcePool?: string; 
-  public get sourcePool() {
-    return this.getStringAttribute('source_pool');
-  }
-  public set sourcePool(value: string) {
-    this._sourcePool = value;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get sourcePoolInput() {
-    return this._sourcePool;
-  }
-
-  // target_pool - computed: false, optional: false, required: true
-  private _targetPool?: string; 
-  public get targetPool() {
-    return this.getStringAttribute('target_pool');
-  }
-  public set targetPool(value: string) {
-    this._targetPool = value;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get targetPoolInput() {
-    return this._targetPool;
-  }
-
-  // target_sr - computed: false, optional: false, required: true
-  private _targetSr?: string; 
-  public get targetSr() {
-    return this.getStringAttribute('target_sr');
-  }
-  public set targetSr(value: string) {
-    this._targetSr = value;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get targetSrInput() {
-    return this._targetSr;
-  }
-
-  // enabled - computed: true, optional: true, required: false
-  private _enabled?: boolean | cdktf.IResolvable; 
-  public get enabled() {
-    return this.getBooleanAttribute('enabled');
-  }
-  public set enabled(value: boolean | cdktf.IResolvable) {
-    this._enabled = value;
-  }
-  public resetEnabled() {
-    this._enabled = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get enabledInput() {
-    return this._enabled;
-  }
-
-  // vm_uuids - computed: false, optional: true, required: false
-  private _vmUuids?: string[]; 
-  public get vmUuids() {
-    return this.getListAttribute('vm_uuids');
-  }
-  public set vmUuids(value: string[]) {
-    this._vmUuids = value;
-  }
-  public resetVmUuids() {
-    this._vmUuids = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get vmUuidsInput() {
-    return this._vmUuids;
-  }
-
-  // vm_tags - computed: false, optional: true, required: false
-  private _vmTags?: string[]; 
-  public get vmTags() {
-    return this.getListAttribute('vm_tags');
-  }
-  public set vmTags(value: string[]) {
-    this._vmTags = value;
-  }
-  public resetVmTags() {
-    this._vmTags = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get vmTagsInput() {
-    return this._vmTags;
-  }
-
-  // schedule - computed: false, optional: true, required: false
-  private _schedule = new JobScheduleOutputReference(this, "schedule");
-  public get schedule() {
-    return this._schedule;
-  }
-  public putSchedule(value: JobSchedule) {
-    this._schedule.internalValue = value;
-  }
-  public resetSchedule() {
-    this._schedule.internalValue = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get scheduleInput() {
-    return this._schedule.internalValue;
-  }
-
-  // retention - computed: true, optional: true, required: false
-  private _retention = new JobRetentionOutputReference(this, "retention");
-  public get retention() {
-    return this._retention;
-  }
-  public putRetention(value: JobRetention) {
-    this._retention.internalValue = value;
-  }
-  public resetRetention() {
-    this._retention.internalValue = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get retentionInput() {
-    return this._retention.internalValue;
-  }
-
-  // network_map - computed: false, optional: true, required: false
-  private _networkMap?: { [key: string]: string }; 
-  public get networkMap() {
-    return this.getStringMapAttribute('network_map');
-  }
-  public set networkMap(value: { [key: string]: string }) {
-    this._networkMap = value;
-  }
-  public resetNetworkMap() {
-    this._networkMap = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get networkMapInput() {
-    return this._networkMap;
-  }
-
-  // on_unmapped_network - computed: true, optional: true, required: false
-  private _onUnmappedNetwork?: string; 
-  public get onUnmappedNetwork() {
-    return this.getStringAttribute('on_unmapped_network');
-  }
-  public set onUnmappedNetwork(value: string) {
-    this._onUnmappedNetwork = value;
-  }
-  public resetOnUnmappedNetwork() {
-    this._onUnmappedNetwork = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get onUnmappedNetworkInput() {
-    return this._onUnmappedNetwork;
-  }
-
-  // on_missing_base - computed: true, optional: true, required: false
-  private _onMissingBase?: string; 
-  public get onMissingBase() {
-    return this.getStringAttribute('on_missing_base');
-  }
-  public set onMissingBase(value: string) {
-    this._onMissingBase = value;
-  }
-  public resetOnMissingBase() {
-    this._onMissingBase = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get onMissingBaseInput() {
-    return this._onMissingBase;
-  }
-
-  // on_divergence - computed: true, optional: true, required: false
-  private _onDivergence?: string; 
-  public get onDivergence() {
-    return this.getStringAttribute('on_divergence');
-  }
-  public set onDivergence(value: string) {
-    this._onDivergence = value;
-  }
-  public resetOnDivergence() {
-    this._onDivergence = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get onDivergenceInput() {
-    return this._onDivergence;
-  }
 
   // concurrency - computed: true, optional: true, required: false
   private _concurrency?: number; 
@@ -661,6 +465,27 @@ export class Job extends cdktf.TerraformResource {
     return this._deleteReplicasOnDestroy;
   }
 
+  // enabled - computed: true, optional: true, required: false
+  private _enabled?: boolean | cdktf.IResolvable; 
+  public get enabled() {
+    return this.getBooleanAttribute('enabled');
+  }
+  public set enabled(value: boolean | cdktf.IResolvable) {
+    this._enabled = value;
+  }
+  public resetEnabled() {
+    this._enabled = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get enabledInput() {
+    return this._enabled;
+  }
+
+  // id - computed: true, optional: false, required: false
+  public get id() {
+    return this.getStringAttribute('id');
+  }
+
   // job_id - computed: true, optional: true, required: false
   private _jobId?: string; 
   public get jobId() {
@@ -677,9 +502,118 @@ export class Job extends cdktf.TerraformResource {
     return this._jobId;
   }
 
-  // id - computed: true, optional: false, required: false
-  public get id() {
-    return this.getStringAttribute('id');
+  // name - computed: false, optional: false, required: true
+  private _name?: string; 
+  public get name() {
+    return this.getStringAttribute('name');
+  }
+  public set name(value: string) {
+    this._name = value;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get nameInput() {
+    return this._name;
+  }
+
+  // network_map - computed: false, optional: true, required: false
+  private _networkMap?: { [key: string]: string }; 
+  public get networkMap() {
+    return this.getStringMapAttribute('network_map');
+  }
+  public set networkMap(value: { [key: string]: string }) {
+    this._networkMap = value;
+  }
+  public resetNetworkMap() {
+    this._networkMap = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get networkMapInput() {
+    return this._networkMap;
+  }
+
+  // on_divergence - computed: true, optional: true, required: false
+  private _onDivergence?: string; 
+  public get onDivergence() {
+    return this.getStringAttribute('on_divergence');
+  }
+  public set onDivergence(value: string) {
+    this._onDivergence = value;
+  }
+  public resetOnDivergence() {
+    this._onDivergence = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get onDivergenceInput() {
+    return this._onDivergence;
+  }
+
+  // on_missing_base - computed: true, optional: true, required: false
+  private _onMissingBase?: string; 
+  public get onMissingBase() {
+    return this.getStringAttribute('on_missing_base');
+  }
+  public set onMissingBase(value: string) {
+    this._onMissingBase = value;
+  }
+  public resetOnMissingBase() {
+    this._onMissingBase = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get onMissingBaseInput() {
+    return this._onMissingBase;
+  }
+
+  // on_unmapped_network - computed: true, optional: true, required: false
+  private _onUnmappedNetwork?: string; 
+  public get onUnmappedNetwork() {
+    return this.getStringAttribute('on_unmapped_network');
+  }
+  public set onUnmappedNetwork(value: string) {
+    this._onUnmappedNetwork = value;
+  }
+  public resetOnUnmappedNetwork() {
+    this._onUnmappedNetwork = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get onUnmappedNetworkInput() {
+    return this._onUnmappedNetwork;
+  }
+
+  // retention - computed: true, optional: true, required: false
+  private _retention = new JobRetentionOutputReference(this, "retention");
+  public get retention() {
+    return this._retention;
+  }
+  public putRetention(value: JobRetention) {
+    this._retention.internalValue = value;
+  }
+  public resetRetention() {
+    this._retention.internalValue = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get retentionInput() {
+    return this._retention.internalValue;
+  }
+
+  // revision - computed: true, optional: false, required: false
+  public get revision() {
+    return this.getNumberAttribute('revision');
+  }
+
+  // schedule - computed: false, optional: true, required: false
+  private _schedule = new JobScheduleOutputReference(this, "schedule");
+  public get schedule() {
+    return this._schedule;
+  }
+  public putSchedule(value: JobSchedule) {
+    this._schedule.internalValue = value;
+  }
+  public resetSchedule() {
+    this._schedule.internalValue = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get scheduleInput() {
+    return this._schedule.internalValue;
   }
 
   // schedule_id - computed: true, optional: false, required: false
@@ -687,9 +621,35 @@ export class Job extends cdktf.TerraformResource {
     return this.getStringAttribute('schedule_id');
   }
 
+  // source_pool - computed: false, optional: false, required: true
+  private _sourcePool?: string; 
+  public get sourcePool() {
+    return this.getStringAttribute('source_pool');
+  }
+  public set sourcePool(value: string) {
+    this._sourcePool = value;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get sourcePoolInput() {
+    return this._sourcePool;
+  }
+
   // source_pool_uuid - computed: true, optional: false, required: false
   public get sourcePoolUuid() {
     return this.getStringAttribute('source_pool_uuid');
+  }
+
+  // target_pool - computed: false, optional: false, required: true
+  private _targetPool?: string; 
+  public get targetPool() {
+    return this.getStringAttribute('target_pool');
+  }
+  public set targetPool(value: string) {
+    this._targetPool = value;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get targetPoolInput() {
+    return this._targetPool;
   }
 
   // target_pool_uuid - computed: true, optional: false, required: false
@@ -697,14 +657,54 @@ export class Job extends cdktf.TerraformResource {
     return this.getStringAttribute('target_pool_uuid');
   }
 
+  // target_sr - computed: false, optional: false, required: true
+  private _targetSr?: string; 
+  public get targetSr() {
+    return this.getStringAttribute('target_sr');
+  }
+  public set targetSr(value: string) {
+    this._targetSr = value;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get targetSrInput() {
+    return this._targetSr;
+  }
+
   // target_sr_uuid - computed: true, optional: false, required: false
   public get targetSrUuid() {
     return this.getStringAttribute('target_sr_uuid');
   }
 
-  // revision - computed: true, optional: false, required: false
-  public get revision() {
-    return this.getNumberAttribute('revision');
+  // vm_tags - computed: false, optional: true, required: false
+  private _vmTags?: string[]; 
+  public get vmTags() {
+    return this.getListAttribute('vm_tags');
+  }
+  public set vmTags(value: string[]) {
+    this._vmTags = value;
+  }
+  public resetVmTags() {
+    this._vmTags = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get vmTagsInput() {
+    return this._vmTags;
+  }
+
+  // vm_uuids - computed: false, optional: true, required: false
+  private _vmUuids?: string[]; 
+  public get vmUuids() {
+    return this.getListAttribute('vm_uuids');
+  }
+  public set vmUuids(value: string[]) {
+    this._vmUuids = value;
+  }
+  public resetVmUuids() {
+    this._vmUuids = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get vmUuidsInput() {
+    return this._vmUuids;
   }
 
   // =========
@@ -713,32 +713,92 @@ export class Job extends cdktf.TerraformResource {
 
   protected synthesizeAttributes(): { [name: string]: any } {
     return {
+      concurrency: cdktf.numberToTerraform(this._concurrency),
+      delete_replicas_on_destroy: cdktf.booleanToTerraform(this._deleteReplicasOnDestroy),
+      enabled: cdktf.booleanToTerraform(this._enabled),
+      job_id: cdktf.stringToTerraform(this._jobId),
       name: cdktf.stringToTerraform(this._name),
+      network_map: cdktf.hashMapper(cdktf.stringToTerraform)(this._networkMap),
+      on_divergence: cdktf.stringToTerraform(this._onDivergence),
+      on_missing_base: cdktf.stringToTerraform(this._onMissingBase),
+      on_unmapped_network: cdktf.stringToTerraform(this._onUnmappedNetwork),
+      retention: jobRetentionToTerraform(this._retention.internalValue),
+      schedule: jobScheduleToTerraform(this._schedule.internalValue),
       source_pool: cdktf.stringToTerraform(this._sourcePool),
       target_pool: cdktf.stringToTerraform(this._targetPool),
       target_sr: cdktf.stringToTerraform(this._targetSr),
-      enabled: cdktf.booleanToTerraform(this._enabled),
-      vm_uuids: cdktf.listMapper(cdktf.stringToTerraform, false)(this._vmUuids),
       vm_tags: cdktf.listMapper(cdktf.stringToTerraform, false)(this._vmTags),
-      schedule: jobScheduleToTerraform(this._schedule.internalValue),
-      retention: jobRetentionToTerraform(this._retention.internalValue),
-      network_map: cdktf.hashMapper(cdktf.stringToTerraform)(this._networkMap),
-      on_unmapped_network: cdktf.stringToTerraform(this._onUnmappedNetwork),
-      on_missing_base: cdktf.stringToTerraform(this._onMissingBase),
-      on_divergence: cdktf.stringToTerraform(this._onDivergence),
-      concurrency: cdktf.numberToTerraform(this._concurrency),
-      delete_replicas_on_destroy: cdktf.booleanToTerraform(this._deleteReplicasOnDestroy),
-      job_id: cdktf.stringToTerraform(this._jobId),
+      vm_uuids: cdktf.listMapper(cdktf.stringToTerraform, false)(this._vmUuids),
     };
   }
 
   protected synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
+      concurrency: {
+        value: cdktf.numberToHclTerraform(this._concurrency),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "number",
+      },
+      delete_replicas_on_destroy: {
+        value: cdktf.booleanToHclTerraform(this._deleteReplicasOnDestroy),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "boolean",
+      },
+      enabled: {
+        value: cdktf.booleanToHclTerraform(this._enabled),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "boolean",
+      },
+      job_id: {
+        value: cdktf.stringToHclTerraform(this._jobId),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
       name: {
         value: cdktf.stringToHclTerraform(this._name),
         isBlock: false,
         type: "simple",
         storageClassType: "string",
+      },
+      network_map: {
+        value: cdktf.hashMapperHcl(cdktf.stringToHclTerraform)(this._networkMap),
+        isBlock: false,
+        type: "map",
+        storageClassType: "stringMap",
+      },
+      on_divergence: {
+        value: cdktf.stringToHclTerraform(this._onDivergence),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
+      on_missing_base: {
+        value: cdktf.stringToHclTerraform(this._onMissingBase),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
+      on_unmapped_network: {
+        value: cdktf.stringToHclTerraform(this._onUnmappedNetwork),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
+      retention: {
+        value: jobRetentionToHclTerraform(this._retention.internalValue),
+        isBlock: true,
+        type: "struct",
+        storageClassType: "JobRetention",
+      },
+      schedule: {
+        value: jobScheduleToHclTerraform(this._schedule.internalValue),
+        isBlock: true,
+        type: "struct",
+        storageClassType: "JobSchedule",
       },
       source_pool: {
         value: cdktf.stringToHclTerraform(this._sourcePool),
@@ -758,77 +818,17 @@ export class Job extends cdktf.TerraformResource {
         type: "simple",
         storageClassType: "string",
       },
-      enabled: {
-        value: cdktf.booleanToHclTerraform(this._enabled),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "boolean",
-      },
-      vm_uuids: {
-        value: cdktf.listMapperHcl(cdktf.stringToHclTerraform, false)(this._vmUuids),
-        isBlock: false,
-        type: "list",
-        storageClassType: "stringList",
-      },
       vm_tags: {
         value: cdktf.listMapperHcl(cdktf.stringToHclTerraform, false)(this._vmTags),
         isBlock: false,
         type: "list",
         storageClassType: "stringList",
       },
-      schedule: {
-        value: jobScheduleToHclTerraform(this._schedule.internalValue),
-        isBlock: true,
-        type: "struct",
-        storageClassType: "JobSchedule",
-      },
-      retention: {
-        value: jobRetentionToHclTerraform(this._retention.internalValue),
-        isBlock: true,
-        type: "struct",
-        storageClassType: "JobRetention",
-      },
-      network_map: {
-        value: cdktf.hashMapperHcl(cdktf.stringToHclTerraform)(this._networkMap),
+      vm_uuids: {
+        value: cdktf.listMapperHcl(cdktf.stringToHclTerraform, false)(this._vmUuids),
         isBlock: false,
-        type: "map",
-        storageClassType: "stringMap",
-      },
-      on_unmapped_network: {
-        value: cdktf.stringToHclTerraform(this._onUnmappedNetwork),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "string",
-      },
-      on_missing_base: {
-        value: cdktf.stringToHclTerraform(this._onMissingBase),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "string",
-      },
-      on_divergence: {
-        value: cdktf.stringToHclTerraform(this._onDivergence),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "string",
-      },
-      concurrency: {
-        value: cdktf.numberToHclTerraform(this._concurrency),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "number",
-      },
-      delete_replicas_on_destroy: {
-        value: cdktf.booleanToHclTerraform(this._deleteReplicasOnDestroy),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "boolean",
-      },
-      job_id: {
-        value: cdktf.stringToHclTerraform(this._jobId),
-        isBlock: false,
-        type: "simple",
-        storageClassType: "string",
+        type: "list",
+        storageClassType: "stringList",
       },
     };
 

@@ -9,13 +9,13 @@ import * as cdktf from 'cdktf';
 
 export interface XenreplProviderConfig {
   /**
-  * File
-  */
-  readonly poolsFile?: string;
-  /**
-  * fail or warn
+  * What happens where a target pool does not answer: `fail` (default), or `warn`: resources keep their state and data sources say `reachable = false`.
   */
   readonly onUnreachable?: string;
+  /**
+  * Path of the pools file. Default: `XENREPL_POOLS_FILE`, else the nearest `xenrepl.yaml` upwards from the working directory, else `~/.config/xenrepl/pools.yaml`.
+  */
+  readonly poolsFile?: string;
   /**
   * Alias name
   */
@@ -66,30 +66,14 @@ export class XenreplProvider extends cdktf.TerraformProvider {
       },
       terraformProviderSource: 'terraform.local/xenrepl/xenrepl'
     });
-    this._poolsFile = config.poolsFile;
     this._onUnreachable = config.onUnreachable;
+    this._poolsFile = config.poolsFile;
     this._alias = config.alias;
   }
 
   // ==========
   // ATTRIBUTES
   // ==========
-
-  // pools_file - computed: false, optional: true, required: false
-  private _poolsFile?: string; 
-  public get poolsFile() {
-    return this._poolsFile;
-  }
-  public set poolsFile(value: string | undefined) {
-    this._poolsFile = value;
-  }
-  public resetPoolsFile() {
-    this._poolsFile = undefined;
-  }
-  // Temporarily expose input value. Use with caution.
-  public get poolsFileInput() {
-    return this._poolsFile;
-  }
 
   // on_unreachable - computed: false, optional: true, required: false
   private _onUnreachable?: string; 
@@ -105,6 +89,22 @@ export class XenreplProvider extends cdktf.TerraformProvider {
   // Temporarily expose input value. Use with caution.
   public get onUnreachableInput() {
     return this._onUnreachable;
+  }
+
+  // pools_file - computed: false, optional: true, required: false
+  private _poolsFile?: string; 
+  public get poolsFile() {
+    return this._poolsFile;
+  }
+  public set poolsFile(value: string | undefined) {
+    this._poolsFile = value;
+  }
+  public resetPoolsFile() {
+    this._poolsFile = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get poolsFileInput() {
+    return this._poolsFile;
   }
 
   // alias - computed: false, optional: true, required: false
@@ -129,22 +129,22 @@ export class XenreplProvider extends cdktf.TerraformProvider {
 
   protected synthesizeAttributes(): { [name: string]: any } {
     return {
-      pools_file: cdktf.stringToTerraform(this._poolsFile),
       on_unreachable: cdktf.stringToTerraform(this._onUnreachable),
+      pools_file: cdktf.stringToTerraform(this._poolsFile),
       alias: cdktf.stringToTerraform(this._alias),
     };
   }
 
   protected synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
-      pools_file: {
-        value: cdktf.stringToHclTerraform(this._poolsFile),
+      on_unreachable: {
+        value: cdktf.stringToHclTerraform(this._onUnreachable),
         isBlock: false,
         type: "simple",
         storageClassType: "string",
       },
-      on_unreachable: {
-        value: cdktf.stringToHclTerraform(this._onUnreachable),
+      pools_file: {
+        value: cdktf.stringToHclTerraform(this._poolsFile),
         isBlock: false,
         type: "simple",
         storageClassType: "string",
