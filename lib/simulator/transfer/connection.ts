@@ -156,7 +156,10 @@ export class Connection {
   #take(chunk: Buffer): void {
     if (this.#ended) return;
     const wanted = this.#wanted;
-    if (wanted === null) { this.#keep(chunk); return; }
+    if (wanted === null) {
+      this.#keep(chunk);
+      return;
+    }
     const used = Math.min(chunk.length, wanted.target.byteLength - wanted.filled);
     wanted.target.set(used === chunk.length ? chunk : chunk.subarray(0, used), wanted.filled);
     wanted.filled += used;

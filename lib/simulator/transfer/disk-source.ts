@@ -2,8 +2,6 @@ import { BLOCK_BYTES } from '../storage';
 import { vhdTime } from '../storage/vhd-metadata';
 import type { TransferPool, TransferVdi } from './pool-side';
 
-const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
-
 /** The file that a delta export names as the parent of its stream. */
 export interface ExportParent {
   readonly uniqueId: Buffer;
@@ -32,18 +30,14 @@ class NoDifferenceError extends Error {
   }
 }
 
-/** Rejects INTERNAL_ERROR when a difference is asked for between disks that are not both VHDs. */
-export async function openDiskSource(
-  pool: TransferPool,
-  vdi: TransferVdi,
-  base: TransferVdi | null,
-): Promise<DiskSource> {
+/** Throws INTERNAL_ERROR when a difference is asked for between disks that are not both VHDs. */
+export function openDiskSource(pool: TransferPool, vdi: TransferVdi, base: TransferVdi | null): DiskSource {
   if (base !== null && !base.vhdBacked) {
     throw new NoDifferenceError('base VDI is not a vhd; cannot compute differences');
   }
   if (base !== null && !vdi.vhdBacked)
     throw new NoDifferenceError('Cannot compute differences on non-VHD images');
-  const blocks = await includedBlocks(vdi, base);
+  const blocks = includedBlocks(vdi, base);
   const included = new Set(blocks);
   const readBlock = (block: number, target: Buffer): Promise<void> =>
     vdi.store.readInto(vdi.imageId, block * BLOCK_BYTES, target);
@@ -62,23 +56,16 @@ export async function openDiskSource(
 
 /**
  * A VHD: every block present in a file of the chain, or, with a base, in a file that only one of the two chains has; an unrelated
- * base is not refused. A raw volume: blocks that are not all zeros.
+ * base is not refused. A raw volume: every block, zeros are not looked for.
  */
-async function includedBlocks(vdi: TransferVdi, base: TransferVdi | null): Promise<number[]> {
-  if (base !== null) {
-    if (base.store === vdi.store) return vdi.store.changedBlocks(vdi.imageId, base.imageId);
-    const both = [...vdi.store.allocatedBlocks(vdi.imageId), ...base.store.allocatedBlocks(base.imageId)];
-    return [...new Set(both)].filter((block) => block * BLOCK_BYTES < vdi.sizeBytes).sort((a, b) => a - b);
+function includedBlocks(vdi: TransferVdi, base: TransferVdi | null): number[] {
+  if (base === null) {
+    if (vdi.vhdBacked) return vdi.store.allocatedBlocks(vdi.imageId);
+    return Array.from({ length: vdi.sizeBytes / BLOCK_BYTES }, (_, block) => block);
   }
-  const allocated = vdi.store.allocatedBlocks(vdi.imageId);
-  if (vdi.vhdBacked) return allocated;
-  const filled: number[] = [];
-  const buffer = Buffer.alloc(BLOCK_BYTES);
-  for (const block of allocated) {
-    await vdi.store.readInto(vdi.imageId, block * BLOCK_BYTES, buffer);
-    if (!buffer.equals(ZERO_BLOCK)) filled.push(block);
-  }
-  return filled;
+  if (base.store === vdi.store) return vdi.store.changedBlocks(vdi.imageId, base.imageId);
+  const both = [...vdi.store.allocatedBlocks(vdi.imageId), ...base.store.allocatedBlocks(base.imageId)];
+  return [...new Set(both)].filter((block) => block * BLOCK_BYTES < vdi.sizeBytes).sort((a, b) => a - b);
 }
 
 function parentOf(pool: TransferPool, base: TransferVdi): ExportParent {

@@ -105,7 +105,7 @@ async function send(visitor: Visitor, task: TransferTask, vdi: TransferVdi, form
     const base = named === null ? null : baseOf(pool, named);
     await whileAttached(visitor, 'RO', base === null ? [vdi] : [vdi, base], async () => {
       if (!early) await connection.send(head);
-      await stream(visitor, task, await openDiskSource(pool, vdi, base), format, fault);
+      await stream(visitor, task, openDiskSource(pool, vdi, base), format, fault);
     });
     task.complete('');
     task.release();

@@ -17,6 +17,8 @@ export interface Sending {
   readonly body?: Buffer;
   /** `half`: our side is closed after the body. `drop`: the socket is destroyed after the body. Else the server closes first. */
   readonly finish?: 'half' | 'drop';
+  /** Without the test session in the query. */
+  readonly anonymous?: boolean;
 }
 
 /** Sends one request with the test session and reads until the server closes. */
@@ -32,7 +34,14 @@ export async function send(
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   socket.on('error', () => undefined);
   const closed = once(socket, 'close');
-  socket.write(requestHead(method, path, query, sending.headers ?? []));
+  socket.write(
+    requestHead(
+      method,
+      path,
+      sending.anonymous === true ? query : { session_id: SESSION, ...query },
+      sending.headers,
+    ),
+  );
   const body = sending.body ?? Buffer.alloc(0);
   if (sending.finish === 'half') socket.end(body);
   else if (sending.finish === 'drop') socket.write(body, () => socket.destroy());
@@ -56,7 +65,7 @@ export function requestHead(
   query: Record<string, string>,
   headers: readonly string[] = [],
 ): string {
-  const target = `${path}?${new URLSearchParams({ session_id: SESSION, ...query }).toString()}`;
+  const target = `${path}?${new URLSearchParams(query).toString()}`;
   return [`${method} ${target} HTTP/1.1`, 'Host: x', ...headers, '', ''].join('\r\n');
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -34,9 +34,16 @@ export interface TaskRecord {
   destroyed: boolean;
 }
 
+export interface StoredFile {
+  readonly name: string;
+  readonly bytes: Buffer;
+  readonly modifiedSeconds: number;
+}
+
 /** The control plane as transfers see it, as small as it can be: no database, one SR, two hosts. */
 export class TestPool implements TransferPool {
   apiMinor = 21;
+  srUuid = 'sr';
   cutRawUpload: 'fails' | 'succeeds' = 'fails';
   readonly hosts: TransferHost[] = [
     { ref: 'OpaqueRef:host1', uuid: 'host1', address: '127.9.9.1' },
@@ -75,8 +82,13 @@ export class TestPool implements TransferPool {
     private readonly folder: string,
   ) {}
 
-  static async open(): Promise<TestPool> {
+  /** `files`: VHD files that the SR holds already, with the times in their headers. */
+  static async open(files: readonly StoredFile[] = []): Promise<TestPool> {
     const folder = mkdtempSync(join(tmpdir(), 'simulator-transfer-'));
+    for (const file of files) {
+      writeFileSync(join(folder, file.name), file.bytes);
+      utimesSync(join(folder, file.name), file.modifiedSeconds, file.modifiedSeconds);
+    }
     let ids = 0;
     const store = await ImageStore.open(folder, {
       capacityBytes: 512 * 1024 * 1024,
@@ -180,7 +192,7 @@ export class TestPool implements TransferPool {
   }
 
   findSr(refOrUuid: string): { ref: string; uuid: string } | null {
-    return ['OpaqueRef:sr', 'sr'].includes(refOrUuid) ? { ref: 'OpaqueRef:sr', uuid: 'sr' } : null;
+    return ['OpaqueRef:sr', 'sr'].includes(refOrUuid) ? { ref: 'OpaqueRef:sr', uuid: this.srUuid } : null;
   }
 
   defaultSr(): { ref: string; uuid: string } | null {

@@ -9,7 +9,7 @@ import {
   serveImportRawVdi,
   type TransferHandler,
 } from '../../../lib/simulator/transfer';
-import { TestPool } from './transfer-pool';
+import { TestPool, type StoredFile } from './transfer-pool';
 
 const ROUTES: Record<string, TransferHandler> = {
   'GET /export_raw_vdi': serveExportRawVdi,
@@ -42,8 +42,8 @@ export class TransferServer implements AsyncDisposable {
     );
   }
 
-  static async start(tls?: TlsOptions): Promise<TransferServer> {
-    const pool = await TestPool.open();
+  static async start(tls?: TlsOptions, files: readonly StoredFile[] = []): Promise<TransferServer> {
+    const pool = await TestPool.open(files);
     const server =
       tls === undefined
         ? createServer({ allowHalfOpen: true })
@@ -106,8 +106,12 @@ export class TransferServer implements AsyncDisposable {
       this.pool,
     );
     if (outcome.connection === 'next-request') {
+      // What the listener of a pool does: the body is no head, and longer than a head may be.
       this.nextRequests.push(outcome.buffered);
-      socket.destroy();
+      socket.end(
+        'HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncache-control: no-cache, no-store\r\n\r\n',
+        () => socket.destroy(),
+      );
     }
   }
 }
