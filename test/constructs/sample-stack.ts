@@ -10,9 +10,9 @@ import {
 } from '../../constructs';
 
 /** A stack that uses everything once: what it synthesizes to is kept as a golden file. */
-export function sampleStack(app: App): TerraformStack {
+export function sampleStack(app: App, { airGapped = false } = {}): TerraformStack {
   const stack = new TerraformStack(app, 'site');
-  const provider = new XenReplicationProvider(stack, 'xenrepl', { onUnreachable: 'warn' });
+  const provider = new XenReplicationProvider(stack, 'xenrepl', { onUnreachable: 'warn', airGapped });
 
   const smallest = new ReplicationJob(stack, 'smallest', {
     name: 'smallest',

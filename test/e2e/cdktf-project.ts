@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -11,16 +10,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { emptyCliConfiguration, environmentOf, run } from './bare-machine';
+import type { Finished } from './bare-machine';
 
 const repository = resolve(__dirname, '..', '..');
 const cdktf = join(repository, 'node_modules', 'cdktf-cli', 'bundle', 'bin', 'cdktf');
-const commandTimeoutMs = 150_000;
-
-/** What a command printed, both streams in the order they came, and how it ended. */
-export interface Finished {
-  readonly status: number | null;
-  readonly output: string;
-}
 
 /**
  * The project of a user in a folder of its own: the built package and its peers in node_modules, an app in JavaScript,
@@ -44,7 +38,7 @@ export class CdktfProject {
       'cdktf.json',
       JSON.stringify({ language: 'typescript', app: 'node app.js', sendCrashReports: 'false' }),
     );
-    this.write('empty.tfrc', '');
+    this.write(emptyCliConfiguration, '');
   }
 
   stackFolder(stack: string): string {
@@ -62,12 +56,12 @@ export class CdktfProject {
 
   /** The cdktf of the user, e.g. `cdktf('deploy', '--auto-approve')`. */
   cdktf(...args: string[]): Promise<Finished> {
-    return this.#run(process.execPath, [cdktf, ...args], this.folder);
+    return run(process.execPath, [cdktf, ...args], this.folder, environmentOf(this.folder));
   }
 
   /** Terraform in the folder of a stack, where cdktf runs it. */
   terraform(stack: string, ...args: string[]): Promise<Finished> {
-    return this.#run('terraform', args, this.stackFolder(stack));
+    return run('terraform', args, this.stackFolder(stack), environmentOf(this.folder));
   }
 
   remove(): void {
@@ -77,33 +71,5 @@ export class CdktfProject {
   #link(name: string, target: string): void {
     mkdirSync(dirname(join(this.folder, name)), { recursive: true });
     symlinkSync(target, join(this.folder, name));
-  }
-
-  /** Every proxy setting leads to a port that nobody listens on, so a call over the network fails at once. */
-  #environment(): NodeJS.ProcessEnv {
-    return {
-      PATH: `${dirname(process.execPath)}:${process.env['PATH'] ?? ''}`,
-      HOME: this.folder,
-      TF_CLI_CONFIG_FILE: join(this.folder, 'empty.tfrc'),
-      CDKTF_DISABLE_PLUGIN_CACHE_ENV: 'true',
-      CHECKPOINT_DISABLE: '1',
-      CI: '1',
-      HTTP_PROXY: 'http://127.0.0.1:9',
-      HTTPS_PROXY: 'http://127.0.0.1:9',
-    };
-  }
-
-  #run(command: string, args: string[], cwd: string): Promise<Finished> {
-    return new Promise((done, failed) => {
-      const child = spawn(command, args, { cwd, env: this.#environment(), timeout: commandTimeoutMs });
-      const chunks: Buffer[] = [];
-      child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-      child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
-      child.on('error', failed);
-      child.on('close', (status) => {
-        const colours = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
-        done({ status, output: Buffer.concat(chunks).toString('utf8').replace(colours, '') });
-      });
-    });
   }
 }
