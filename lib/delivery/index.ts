@@ -4,7 +4,7 @@
  */
 export { readCliConfigurations, shutOutAdvice } from './cli-configuration';
 export type { CliConfiguration, WantedMirror } from './cli-configuration';
-export { providerLauncher } from './launcher';
+export { providerLauncher, versionCheck, versionCheckName } from './launcher';
 export { LockFile } from './lock-file';
 export type { LockEntry } from './lock-file';
 export { packageHash } from './package-hash';

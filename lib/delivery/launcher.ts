@@ -1,3 +1,9 @@
+/** Name of the file beside the launcher that looks at Node's version before anything else is loaded. */
+export const versionCheckName = 'node-version.cjs';
+
+const need = 'the xenrepl provider needs Node.js 20.19 or newer';
+const remedy = 'or set XENREPL_NODE to the path of one';
+
 /**
  * The file that Terraform starts as "the provider": it finds Node.js and hands over to `provider.cjs` beside it.
  *
@@ -6,34 +12,50 @@
  * The file has no extension, hence a shell script: with a `#!/usr/bin/env node` line Node would ask the nearest
  * package.json of the user's project what kind of module it is, and break under `"type": "module"`.
  *
- * Terraform shows the first line of stdout when it is not the handshake, so both complaints are one line each.
+ * Terraform shows the first line of stdout when it is not the handshake, so complaints are one line. Everything here is
+ * built into the shell: Terraform starts the provider several times per command, and each process more is felt.
  *
  * @param serveArguments passed to `provider.cjs`, each a plain word, e.g. `['--serve', 'null']`.
  */
 export function providerLauncher(serveArguments: readonly string[] = []): string {
   const strange = serveArguments.find((word) => !/^[\w./-]+$/.test(word));
   if (strange !== undefined) throw new Error(`Not a plain word for a launcher script: "${strange}"`);
-  const handOver = ['exec "$node" "$folder/provider.cjs"', ...serveArguments, '"$@"'].join(' ');
+  const started = [
+    '"$node"',
+    '-r',
+    `"$folder/${versionCheckName}"`,
+    '"$folder/provider.cjs"',
+    ...serveArguments,
+  ];
   return `#!/bin/sh
 # Starts the provider beside this file with Node.js: $XENREPL_NODE, else the node on PATH.
 node="\${XENREPL_NODE:-node}"
-need="the xenrepl provider needs Node.js 20.19 or newer"
-if ! version=$("$node" --version 2>/dev/null); then
-  echo "$need: \\"$node\\" was not found or does not start; install it, or set XENREPL_NODE to its path"
+if ! command -v "$node" >/dev/null 2>&1; then
+  echo "${need}, and \\"$node\\" was not found: install it, ${remedy}"
   exit 1
 fi
-major="\${version#v}"
-major="\${major%%.*}"
-minor="\${version#*.}"
-minor="\${minor%%.*}"
-if [ "$major" -lt 20 ] || { [ "$major" -eq 20 ] && [ "$minor" -lt 19 ]; }; then
-  echo "$need: \\"$node\\" is $version; update it, or set XENREPL_NODE to the path of a newer one"
-  exit 1
-fi
+# A path for node -r has to begin with / or ./, else it is the name of a package.
 case "$0" in
-  */*) folder="\${0%/*}" ;;
+  /*) folder="\${0%/*}" ;;
+  */*) folder="./\${0%/*}" ;;
   *) folder=. ;;
 esac
-${handOver}
+exec ${started.join(' ')} "$@"
 `;
 }
+
+/**
+ * The version check, loaded with `node -r` ahead of the provider: an old Node would fail on the provider's syntax with a
+ * stack that Terraform does not show. Written so that any Node since 0.12 can read it.
+ */
+export const versionCheck = `// Ends the start of the provider with one line that Terraform shows, where Node.js is too old for it.
+var parts = process.versions.node.split('.');
+if (Number(parts[0]) < 20 || (Number(parts[0]) === 20 && Number(parts[1]) < 19)) {
+  var found = process.env.XENREPL_NODE || 'node';
+  require('fs').writeSync(
+    1,
+    '${need}, and "' + found + '" is ' + process.versions.node + ': update it, ${remedy}\\n'
+  );
+  process.exit(1);
+}
+`;

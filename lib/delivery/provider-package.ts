@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { providerLauncher } from './launcher';
+import { providerLauncher, versionCheck, versionCheckName } from './launcher';
 import { packageHash } from './package-hash';
 import type { PackageFiles } from './package-hash';
 
@@ -123,6 +123,7 @@ function packageFiles(
 ): PackageFiles {
   return new Map([
     [executable, Buffer.from(providerLauncher(serveArguments))],
+    [versionCheckName, Buffer.from(versionCheck)],
     ['provider.cjs', providerBundle],
   ]);
 }

@@ -58,6 +58,7 @@ describe('what is written', () => {
     expect(delivered()).toEqual([]);
     expect(files()).toEqual([
       '.terraform.lock.hcl',
+      `terraform.d/plugins/${ours}/0.1.0/linux_amd64/node-version.cjs`,
       `terraform.d/plugins/${ours}/0.1.0/linux_amd64/provider.cjs`,
       `terraform.d/plugins/${ours}/0.1.0/linux_amd64/terraform-provider-xenrepl_v0.1.0`,
       'xenrepl/xenrepl.cjs',
@@ -66,7 +67,7 @@ describe('what is written', () => {
 
   test('for the platform Terraform runs on', () => {
     delivered({ system: 'darwin', architecture: 'arm64' });
-    expect(files()[1]).toBe(`terraform.d/plugins/${ours}/0.1.0/darwin_arm64/provider.cjs`);
+    expect(files()).toContain(`terraform.d/plugins/${ours}/0.1.0/darwin_arm64/provider.cjs`);
   });
 
   test('nothing where it could not run', () => {

@@ -32,6 +32,7 @@ test('places launcher and bundle where Terraform looks for them', () => {
   const hash = installPackage(mirror, ours);
   const folder = 'terraform.local/xenrepl/xenrepl/0.1.0/linux_amd64';
   expect(filesBelow(mirror)).toEqual([
+    `${folder}/node-version.cjs`,
     `${folder}/provider.cjs`,
     `${folder}/terraform-provider-xenrepl_v0.1.0`,
   ]);
@@ -64,7 +65,7 @@ test('replaces other content, as a new file, and clears away what would count in
   installPackage(mirror, xenreplPackage('0.1.0', 'linux_amd64', Buffer.from('/* next */')));
   expect(readFileSync(join(folder, 'provider.cjs'), 'utf8')).toBe('/* next */');
   expect(statSync(join(folder, 'provider.cjs')).ino).not.toBe(before);
-  expect(readdirSync(folder)).toHaveLength(2);
+  expect(readdirSync(folder)).toHaveLength(3);
 });
 
 describe('the stand-in for null resources', () => {
