@@ -38,10 +38,7 @@ function readSchema() {
   const bundle = readFileSync('dist/bundle/provider.cjs');
   const mirror = join(work, delivery.mirrorFolderName);
   delivery.installPackage(mirror, delivery.xenreplPackage(version, platform, bundle));
-  writeFileSync(
-    join(work, 'main.tf'),
-    `terraform {\n  required_providers {\n    xenrepl = {\n      source  = "${delivery.providerAddress}"\n      version = "${version}"\n    }\n  }\n}\n`,
-  );
+  writeFileSync(join(work, 'main.tf'), delivery.requiredProvidersBlock(version));
   terraform('init', '-input=false', '-no-color');
   return JSON.parse(terraform('providers', 'schema', '-json'));
 }

@@ -22,3 +22,4 @@ export {
   xenreplPackage,
 } from './provider-package';
 export type { ProviderPackage } from './provider-package';
+export { requiredProvidersBlock } from './required-providers';

@@ -14,6 +14,7 @@ import type { Finished } from './bare-machine';
 
 let home: string;
 let stackFolder: string;
+let extraEnvironment: NodeJS.ProcessEnv = {};
 const outdirs: string[] = [];
 beforeAll(() => {
   home = mkdtempSync(join(tmpdir(), 'synthesized-'));
@@ -30,7 +31,7 @@ function synthesize(stack: TerraformStack): void {
 }
 
 function terraform(...args: string[]): Promise<Finished> {
-  return run('terraform', args, stackFolder, environmentOf(home));
+  return run('terraform', args, stackFolder, { ...environmentOf(home), ...extraEnvironment });
 }
 
 test("everything the constructs can say fits the provider's schema", async () => {
@@ -49,6 +50,19 @@ test('the provider judges values that synth could not know, and Terraform shows 
   await terraform('init', '-input=false');
   const { status, output } = await terraform('validate');
   expect(output).toMatch('whole number from 1 to 16, not 17');
+  expect(status).toBe(1);
+}, 120_000);
+
+test('Terraform shows the line of the launcher where node is missing', async () => {
+  synthesize(sampleStack(temporaryApp(), { airGapped: true }));
+  await terraform('init', '-input=false');
+  extraEnvironment = { XENREPL_NODE: '/nowhere/node' };
+  const { status, output } = await terraform('validate', '-no-color');
+  extraEnvironment = {};
+  const words = output.replace(/[\s│]+/g, ' ');
+  expect(words).toMatch(
+    'the xenrepl provider needs Node.js 20.19 or newer, and "/nowhere/node" was not found',
+  );
   expect(status).toBe(1);
 }, 120_000);
 
