@@ -39,9 +39,19 @@ function conformScalar(value: Value, type: 'string' | 'number' | 'bool' | 'dynam
       if (typeof value === 'string' && value !== '' && !Number.isNaN(Number(value))) return Number(value);
       break;
     case 'dynamic':
-      return value instanceof Dynamic ? value : new Dynamic(typeOfValue(value), value);
+      return conformDynamic(value, place);
   }
   throw new TypeError(`${place} is not a ${type}`);
+}
+
+/** A stored state writes a dynamic value as `{type, value}`; one that brings no type along is taken as what it is. */
+function conformDynamic(value: Value, place: string): Dynamic {
+  if (value instanceof Dynamic) return value;
+  if (isObject(value) && 'type' in value && 'value' in value) {
+    const type = value['type'] as Type;
+    return new Dynamic(type, conform(value['value'] ?? null, type, place));
+  }
+  return new Dynamic(typeOfValue(value), value);
 }
 
 function conformObject(found: ValueObject, attributes: Readonly<Record<string, Type>>, place: string): Value {
@@ -53,7 +63,6 @@ function conformObject(found: ValueObject, attributes: Readonly<Record<string, T
   );
 }
 
-/** The type of a value that brings none along, as it happens where a dynamic value came as plain JSON. */
 function typeOfValue(value: Value): Type {
   if (typeof value === 'boolean') return 'bool';
   if (typeof value === 'number') return 'number';

@@ -53,7 +53,10 @@ function fromWire(wire: unknown, type: Type): Value {
   if (Array.isArray(wire)) return wire.map((item, index) => fromWire(item, elementType(type, index)));
   if (typeof wire !== 'object') throw new TypeError(`A value cannot be a ${typeof wire}`);
   return Object.fromEntries(
-    Object.entries(wire).map(([name, item]) => [name, fromWire(item, memberType(type, name))]),
+    Object.entries(wire).flatMap(([name, item]) => {
+      const member = memberType(type, name);
+      return member === undefined ? [] : [[name, fromWire(item, member)]];
+    }),
   );
 }
 
@@ -78,7 +81,7 @@ function toWire(value: Value, type: Type): unknown {
   if (isArray(value)) return value.map((item, index) => toWire(item, elementType(type, index)));
   if (!isObject(value)) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [name, toWire(item, memberType(type, name))]),
+    Object.entries(value).map(([name, item]) => [name, toWire(item, memberType(type, name) ?? 'dynamic')]),
   );
 }
 
@@ -88,8 +91,8 @@ function elementType(type: Type, index: number): Type {
   return type[0] === 'object' ? 'dynamic' : type[1];
 }
 
-function memberType(type: Type, name: string): Type {
+/** Undefined for an attribute that the type does not have (any more): it is dropped. */
+function memberType(type: Type, name: string): Type | undefined {
   if (typeof type === 'string' || type[0] === 'tuple') return 'dynamic';
-  // An attribute that the schema no longer has: any type will do, `conform` drops it.
-  return type[0] === 'object' ? (type[1][name] ?? ['map', 'string']) : type[1];
+  return type[0] === 'object' ? type[1][name] : type[1];
 }

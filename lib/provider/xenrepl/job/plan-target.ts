@@ -1,6 +1,6 @@
 import type { Pool } from '../../../xapi';
 import { UNKNOWN, isObject, warning } from '../../framework';
-import type { Value } from '../../framework';
+import type { ValueObject } from '../../framework';
 import { complaint } from '../session';
 import { canonical } from '../spelling';
 import { differs } from './draft';
@@ -10,20 +10,24 @@ import { findSr, networkFinder } from './lookups';
 /** What the provider itself needs on the target; what a run needs is told where both pools are in reach. */
 const definitionPermissions = ['pool.add_to_other_config', 'pool.remove_from_other_config'];
 
-/** The uuid of the SR that `target_sr` names; also checks the target networks of `network_map`. */
-export async function planSr(target: Pool, draft: Draft): Promise<Value> {
+/**
+ * The SR that `target_sr` names. Where it is the one the replicas stand on, the state's spelling is kept: name and uuid
+ * of one SR are no change, after an import in particular. Also checks the target networks of `network_map`.
+ */
+export async function planSr(target: Pool, draft: Draft): Promise<ValueObject> {
   await checkTargetNetworks(target, draft);
   const { planned, prior, fresh, context } = draft;
   const wanted = planned['target_sr'] ?? null;
-  if (typeof wanted !== 'string') return UNKNOWN;
+  if (typeof wanted !== 'string') return { target_sr_uuid: UNKNOWN };
   const before = prior?.['target_sr_uuid'] ?? null;
   const found = await findSr(target, wanted, context.signal);
   if (found.kind === 'not-found') {
     const isChange = fresh || differs(planned, prior, 'target_sr');
     context.report(complaint(isChange)('Unknown Storage Repository', found.why, ['target_sr']));
-    return isChange ? UNKNOWN : before;
+    return { target_sr_uuid: isChange ? UNKNOWN : before };
   }
-  if (!fresh && typeof before === 'string' && canonical(before) !== found.uuid) {
+  if (fresh || typeof before !== 'string') return { target_sr_uuid: found.uuid };
+  if (canonical(before) !== found.uuid) {
     context.report(
       warning(
         'Another Storage Repository',
@@ -32,8 +36,9 @@ export async function planSr(target: Pool, draft: Draft): Promise<Value> {
         ['target_sr'],
       ),
     );
+    return { target_sr_uuid: found.uuid };
   }
-  return found.uuid;
+  return { target_sr: prior?.['target_sr'] ?? wanted, target_sr_uuid: before };
 }
 
 async function checkTargetNetworks(target: Pool, { planned, prior, fresh, context }: Draft): Promise<void> {

@@ -57,10 +57,10 @@ async function planOn(target: Pool, request: PlanRequest, context: SessionContex
   const fresh = prior === null || moved || !isSame(prior['job_id'] ?? null, planned['job_id'] ?? null);
   const draft: Draft = { ...request, fresh, context };
   const identity = fresh ? await freshIdentity(target, draft) : {};
-  const srUuid = await planSr(target, draft);
+  const sr = await planSr(target, draft);
   const source = await lookAtSource(target, draft);
   await checkPermissions(target, source.pool, draft);
-  const values: ValueObject = { ...planned, ...identity, target_sr_uuid: srUuid };
+  const values: ValueObject = { ...planned, ...identity, ...sr };
   const changed = prior === null || fresh || inDefinition.some((name) => differs(values, prior, name));
   if (moved) warnOfMove(prior, context);
   return {
