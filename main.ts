@@ -3,7 +3,7 @@
  * another pool every 15 minutes, and runs the first replication inside `cdktf deploy`. Pools and their credentials stand
  * in xenrepl.yaml beside this app. Every name below can be set from the environment.
  */
-import { App, TerraformStack } from 'cdktf';
+import { App, LocalBackend, TerraformStack } from 'cdktf';
 import {
   Duration,
   ReplicationJob,
@@ -17,6 +17,9 @@ import type { Construct } from 'constructs';
 class ProtectedSite extends TerraformStack {
   constructor(scope: Construct, id: string) {
     super(scope, id);
+
+    // Beside cdktf.json, seen from cdktf.out/stacks/<id>: cdktf's default is a path of the machine that synthesizes.
+    new LocalBackend(this, { path: `../../../${id}.tfstate` });
 
     new XenReplicationProvider(this, 'xenrepl', {
       airGapped: setting('AIR_GAPPED', 'false') === 'true',
