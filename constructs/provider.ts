@@ -108,6 +108,7 @@ export class XenReplicationProvider extends XenreplProvider {
         requiredProviders,
       }),
       ...cliConfigurationWarnings(stackFolder, airGapped),
+      ...(airGapped && process.env['TF_PLUGIN_CACHE_DIR'] !== undefined ? [cacheWarning] : []),
       ...(remote === undefined ? [] : [remoteWarning(remote)]),
     ];
     for (const warning of warnings) Annotations.of(this).addWarning(warning);
@@ -193,6 +194,11 @@ function remoteWarning(kind: string): string {
     'to your pools: set the execution mode of its workspace to "local"'
   );
 }
+
+const cacheWarning =
+  'Terraform keeps a plugin cache (TF_PLUGIN_CACHE_DIR, which cdktf sets), and will keep the stand-in of this air-gapped ' +
+  'stack there under the name hashicorp/null, where the other projects of this machine find it: ' +
+  'set CDKTF_DISABLE_PLUGIN_CACHE_ENV=true';
 
 function cliConfigurationWarnings(stackFolder: string, airGapped: boolean): string[] {
   const wanted = {

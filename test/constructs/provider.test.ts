@@ -18,20 +18,20 @@ const job = { targetPool: 'munich', jobId: 'f3f0a6a4-0d41-4c55-8e4b-1c8f0b1d6a11
 let stack: TerraformStack;
 let folder: string;
 let outdirs: string[];
-const savedConfiguration = process.env['TF_CLI_CONFIG_FILE'];
+const savedEnvironment = { ...process.env };
 const savedDirectory = process.cwd();
 beforeEach(() => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'provider-test-')));
   process.chdir(folder); // the project of the user, with its cdktf.out
   stack = new TerraformStack(Testing.app({ outdir: 'cdktf.out', stackTraces: false }), 'stack');
   outdirs = [];
-  process.env['TF_CLI_CONFIG_FILE'] = join(folder, 'none');
+  process.env = { ...savedEnvironment, TF_CLI_CONFIG_FILE: join(folder, 'none') };
+  delete process.env['TF_PLUGIN_CACHE_DIR'];
 });
 afterEach(() => {
   process.chdir(savedDirectory);
   for (const path of [folder, ...outdirs]) rmSync(path, { recursive: true, force: true });
-  delete process.env['TF_CLI_CONFIG_FILE'];
-  if (savedConfiguration !== undefined) process.env['TF_CLI_CONFIG_FILE'] = savedConfiguration;
+  process.env = savedEnvironment;
 });
 
 /** Synthesizes as `cdktf synth` does; answers the folder of the stack and the warnings. */
@@ -148,6 +148,18 @@ describe('what it warns of', () => {
       version: '~> 3.0',
     });
     expect(fullSynth().warnings).toEqual([expect.stringContaining('CDKTF_SKIP_PROVIDER_LOCK=true')]);
+  });
+
+  test('a plugin cache that would hand the stand-in to other projects', () => {
+    process.env['TF_PLUGIN_CACHE_DIR'] = join(folder, 'cache');
+    new XenReplicationProvider(stack, 'xenrepl', { airGapped: true });
+    expect(fullSynth().warnings).toEqual([expect.stringContaining('CDKTF_DISABLE_PLUGIN_CACHE_ENV=true')]);
+  });
+
+  test('not of a plugin cache otherwise', () => {
+    process.env['TF_PLUGIN_CACHE_DIR'] = join(folder, 'cache');
+    new XenReplicationProvider(stack, 'xenrepl');
+    expect(fullSynth().warnings).toEqual([]);
   });
 
   test('the cloud backend, which may run where there is no node', () => {
