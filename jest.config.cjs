@@ -6,6 +6,8 @@ module.exports = {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/cdktf.out/'],
+  // Commands are loaded by dynamic import, which TypeScript wants to be written with the extension of the output.
+  moduleNameMapper: { '^(\\./commands/[\\w-]+)\\.js$': '$1' },
   transform: {
     '^.+\\.(ts|mjs|js)$': [
       '@swc/jest',

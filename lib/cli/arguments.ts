@@ -1,0 +1,33 @@
+/** Values of options, read once at the border. */
+import { InvalidArgumentError } from 'commander';
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `90s`, `15m`, `1h30m`, `500ms`, `0`: milliseconds. A bare number is refused: of what? */
+export function parseDuration(text: string): number {
+  if (text === '0') return 0;
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
+  if (parts.length === 0 || parts.map(([whole]) => whole).join('') !== text) {
+    throw new InvalidArgumentError('Write a duration with its unit, such as 90s, 15m or 1h30m.');
+  }
+  const ms = parts.reduce((sum, [, count, unit]) => sum + Number(count) * (unitMs[unit ?? ''] ?? 0), 0);
+  if (ms > durationMaxMs) throw new InvalidArgumentError('At most 24d.');
+  return Math.round(ms);
+}
+
+/** Timers of Node take no more than 2^31 ms; longer ones would fire at once. */
+const durationMaxMs = 24 * 86_400_000;
+
+/** Collects `--vm` given several times; uuids in any case. */
+export function collectUuid(text: string, previous: readonly string[] | undefined): readonly string[] {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
+    throw new InvalidArgumentError('A VM is named by its uuid; xenrepl status lists them.');
+  }
+  return [...(previous ?? []), text.toLowerCase()];
+}
+
+/** A name that must not be empty: an unset variable in a script would otherwise mean something else. */
+export function nonEmpty(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It is empty.');
+  return text;
+}

@@ -1,0 +1,120 @@
+/** Events in words, the same on a terminal and in a log. */
+import type { RunEvent } from '../../engine';
+import type { Plan, StepKind } from '../../planner/plan';
+import { withoutHint } from '../failure';
+import { bytes, duration, instant, rate } from '../output/quantities';
+import { counted } from '../output/text';
+import type { Reading } from './meter';
+
+/** Lines for an event; none where it says nothing that another event does not say. */
+export function wordsFor(event: RunEvent): readonly string[] {
+  if (event.kind === 'run-started') {
+    return [`run ${event.run} of job "${event.jobName}": ${counted(event.vms, 'VM')}`];
+  }
+  if (event.kind === 'run-finished') return [];
+  return sentences(event).map((sentence) => `${event.vm.name}: ${sentence}`);
+}
+
+type VmEvent = Extract<RunEvent, { readonly vm: unknown }>;
+
+function sentences(event: VmEvent): readonly string[] {
+  switch (event.kind) {
+    case 'lock-waiting':
+      return [
+        `waiting for another run: ${event.holder}; its lock ends ${instant(event.untilMs)} unless it is renewed`,
+      ];
+    case 'planned':
+      return planned(event.plan);
+    case 'step-started':
+      return startOf(event.step);
+    case 'disk-opened':
+      return [`disk ${event.device}: ${event.copyKind}, ${bytes(event.changedBytes)} to read`];
+    case 'disk-copied':
+      return [`disk ${event.device}: copied, ${bytes(event.bytesRead)} read, ${bytes(event.bytesSent)} sent`];
+    case 'warning':
+      return [`warning: ${event.text}`];
+    case 'attempt-failed':
+      return [attemptFailed(event)];
+    case 'vm-finished':
+      return [finished(event.outcome)];
+    case 'vm-started':
+    case 'lock-acquired':
+    case 'step-finished':
+    case 'disk-progress':
+    case 'segment-confirmed':
+      return [];
+  }
+}
+
+/** `disk 0: 512.0 MiB of 2.0 GiB (25%), 85.3 MiB/s, 18 s left` */
+export function progressWords(
+  event: Extract<RunEvent, { readonly kind: 'disk-progress' }>,
+  reading: Reading,
+): string {
+  const { bytesRead, bytesExpected, device, vm } = event;
+  const speed = reading.bytesPerSecond === null ? [] : [rate(reading.bytesPerSecond)];
+  const left = reading.remainingMs === null ? [] : [`${duration(reading.remainingMs)} left`];
+  const share = `${bytes(Math.min(bytesRead, bytesExpected))} of ${bytes(bytesExpected)} (${percent(bytesRead, bytesExpected)})`;
+  return `${vm.name}: disk ${device}: ${[share, ...speed, ...left].join(', ')}`;
+}
+
+/** Never 100 % before the end: a stream carries a little more than the blocks it announces. */
+export function percent(done: number, total: number): string {
+  return `${String(total === 0 ? 100 : Math.min(100, Math.floor((100 * done) / total)))}%`;
+}
+
+function planned(plan: Plan): readonly string[] {
+  if (plan.kind === 'blocked') return [];
+  if (plan.kind === 'repair') return [`first finishing what an earlier run left: ${plan.because}`];
+  const disks = plan.steps.filter(({ kind }) => kind === 'copy-disk').length;
+  return [
+    `${plan.copyKind} of ${counted(disks, 'disk')}${plan.base === null ? '' : `, on recovery point ${plan.base.point.uuid}`}`,
+    ...plan.notes.map((note) => `note: ${note}`),
+  ];
+}
+
+/** Steps of a few milliseconds that say nothing to a person are not told; `--json` has them all. */
+function startOf(step: StepKind): readonly string[] {
+  switch (step) {
+    case 'snapshot-source':
+      return ['taking a snapshot on the source'];
+    case 'discard-leftover':
+      return ['removing what an earlier run left'];
+    case 'create-replica':
+      return ['creating the replica, with start blocked'];
+    case 'swap-disks':
+      return ['exchanging the disks of the replica'];
+    case 'commit-target':
+      return ['making the recovery point'];
+    case 'destroy-point':
+      return ['removing a recovery point that retention no longer keeps'];
+    case 'destroy-source-snapshot':
+      return ['removing a source snapshot that nothing needs any more'];
+    case 'clone-base':
+    case 'create-disk':
+    case 'copy-disk':
+    case 'announce-swap':
+    case 'apply-settings':
+    case 'commit-source':
+    case 'retire-points':
+    case 'close-swap':
+      return [];
+  }
+}
+
+function attemptFailed(event: Extract<RunEvent, { readonly kind: 'attempt-failed' }>): string {
+  const { attempt, error, retryInMs } = event;
+  const again =
+    retryInMs === null
+      ? 'not tried again'
+      : retryInMs === 0
+        ? 'again now'
+        : `again in ${duration(retryInMs)}`;
+  return `attempt ${String(attempt)} failed, ${again}: ${withoutHint(error.message, error.hint)}`;
+}
+
+function finished(outcome: Extract<RunEvent, { readonly kind: 'vm-finished' }>['outcome']): string {
+  return outcome.kind === 'replicated'
+    ? `replicated: recovery point ${outcome.point.uuid}, as of ${instant(outcome.takenAtMs)}`
+    : `not replicated (${outcome.kind})`;
+}
