@@ -1,6 +1,6 @@
 import { list, text } from '../database/row';
 import type { Host } from '../pool/host';
-import { physicalBytes } from '../pool/attach';
+import { isOpenForWriting, physicalBytes } from '../pool/attach';
 import { coalesce, updateSr } from '../pool/disks';
 import type { FaultCounter, FaultRule } from '../pool/faults';
 import type { Pool } from '../pool/pool';
@@ -66,7 +66,13 @@ export class LocalControl implements PoolControl {
   async writeDisk(vdiUuid: string, offsetBytes: number, data: Uint8Array): Promise<void> {
     const { vdi, store, id } = this.#disk(vdiUuid);
     await store.write(id, offsetBytes, data);
-    this.#pool.db.set('VDI', vdi, 'physical_utilisation', physicalBytes(this.#pool, vdi));
+    const { db } = this.#pool;
+    db.set('VDI', vdi, 'physical_utilisation', physicalBytes(this.#pool, vdi));
+    // Nobody can write to a disk without attaching it, and that gives it a new content id.
+    if (!isOpenForWriting(this.#pool, vdi)) {
+      const config = db.map('VDI', vdi, 'other_config');
+      db.set('VDI', vdi, 'other_config', { ...config, content_id: this.#pool.random.uuid() });
+    }
   }
 
   async readDisk(vdiUuid: string, offsetBytes: number, lengthBytes: number): Promise<Uint8Array> {

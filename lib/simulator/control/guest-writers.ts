@@ -52,7 +52,8 @@ export class GuestWriters {
     let count = 0;
     while (!signal.aborted) {
       const due = ((this.#pool.clock.now() - started) / 1000) * writer.writesPerSecond;
-      for (; count < due && !signal.aborted; count++) {
+      for (; count < due; count++) {
+        if (isAborted(signal)) return count;
         const seed = createHash('sha256')
           .update(`${writer.seed ?? 1}/${count}`)
           .digest();
@@ -67,4 +68,9 @@ export class GuestWriters {
 
 function repeat(seed: Buffer, bytes: number): Buffer {
   return Buffer.alloc(bytes, seed);
+}
+
+/** A function, since the compiler takes a property that was false a moment ago for false still. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }

@@ -60,8 +60,8 @@ async function answer(
 
 /** Arguments come from JSON; each verb checks what it is given. */
 function invoke(control: PoolControl, verb: Verb, parameters: readonly unknown[]): Promise<unknown> {
-  const method = control[verb] as (...parameters: readonly unknown[]) => Promise<unknown>;
-  return method.apply(control, [...parameters]);
+  const methods = control as unknown as Record<Verb, (...parameters: readonly unknown[]) => Promise<unknown>>;
+  return methods[verb](...parameters);
 }
 
 /** Bytes travel as `{ "$base64": "…" }`. */

@@ -14,6 +14,7 @@ export class Database {
   readonly #random: Random;
   readonly #tables = new Map<string, Table>();
   readonly #relationsFrom = new Map<string, readonly Relation[]>();
+  readonly #ordered: readonly (readonly [string, Table])[];
   readonly #listeners = new Set<() => void>();
   #generation = 1;
 
@@ -27,6 +28,7 @@ export class Database {
         model.relations.filter((relation) => relation.owner === name),
       );
     }
+    this.#ordered = [...this.#tables].sort(([one], [other]) => (one < other ? 1 : -1));
   }
 
   get generation(): number {
@@ -38,8 +40,9 @@ export class Database {
     this.#generation = Math.max(this.#generation, generation);
   }
 
-  tables(): IterableIterator<[string, Table]> {
-    return this.#tables.entries();
+  /** In the order in which events of one kind follow each other: by class name, backwards. */
+  tables(): readonly (readonly [string, Table])[] {
+    return this.#ordered;
   }
 
   /** @throws Error for a class that the release does not have. */

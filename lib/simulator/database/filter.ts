@@ -128,11 +128,12 @@ const grouped =
 
 /** Values as the database keeps them: sets and maps in its own notation, so that no plain literal equals them. */
 function databaseText(value: Value): string {
-  if (typeof value === 'object')
-    return Array.isArray(value)
-      ? `(${value.map((item) => `'${textOf(item as Value)}'`).join(' ')})`
-      : `(${Object.entries(value)
-          .map(([key, item]) => `('${key}' '${String(item)}')`)
-          .join(' ')})`;
-  return String(value);
+  if (typeof value !== 'object') return textOf(value);
+  if (isList(value)) return `(${value.map((item) => `'${textOf(item)}'`).join(' ')})`;
+  const members = Object.entries(value).map(([key, item]) => `('${key}' '${textOf(item)}')`);
+  return `(${members.join(' ')})`;
+}
+
+function isList(value: Value): value is readonly Value[] {
+  return Array.isArray(value);
 }

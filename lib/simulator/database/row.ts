@@ -37,3 +37,11 @@ export function map(row: Row, field: string): Readonly<Record<string, string>> {
   if (typeof value === 'object' && !Array.isArray(value)) return value as Readonly<Record<string, string>>;
   throw internalError(`field ${field} is not a map`);
 }
+
+/** A copy of a record without some of its members. */
+export function without<T>(
+  record: Readonly<Record<string, T>>,
+  ...names: readonly string[]
+): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).filter(([name]) => !names.includes(name)));
+}

@@ -64,10 +64,10 @@ class Connection {
     const timer = setTimeout(() => this.#socket.end(errorPage(408)), firstHeadMs);
     try {
       for (let next: Next = 'again'; next === 'again';) {
-        const text = await this.#reader.head(this.#context.pool.facts.headerLimitBytes);
+        const head = await this.#reader.head(this.#context.pool.facts.headerLimitBytes);
         clearTimeout(timer);
-        if (text === null) return;
-        next = await this.#request(text);
+        if (head === null) return;
+        next = await this.#request(head);
         if (next === 'handed-over') return;
       }
     } finally {
@@ -75,12 +75,12 @@ class Connection {
     }
   }
 
-  async #request(text: string): Promise<Next> {
-    if (text === 'too-long') {
+  async #request(read: { readonly text: string } | 'too-long'): Promise<Next> {
+    if (read === 'too-long') {
       this.#write(errorPage(431));
       return 'close';
     }
-    const head = parseHead(text);
+    const head = parseHead(read.text);
     if (head === null) return 'close';
     switch (head.method) {
       case 'POST':

@@ -25,14 +25,14 @@ export class SocketReader {
    * Bytes up to the blank line that ends a head. `too-long` once more than `limit` bytes came without it (0: no limit);
    * null at the end of the stream.
    */
-  async head(limit: number): Promise<string | 'too-long' | null> {
+  async head(limit: number): Promise<{ readonly text: string } | 'too-long' | null> {
     for (;;) {
       const end = this.#buffered.indexOf('\r\n\r\n');
       if (limit > 0 && (end < 0 ? this.#buffered.length : end + 4) > limit) return 'too-long';
       if (end >= 0) {
         const text = this.#buffered.toString('latin1', 0, end);
         this.#buffered = this.#buffered.subarray(end + 4);
-        return text;
+        return { text };
       }
       if (this.#buffered.length > hardHeadLimit) return 'too-long';
       if (!(await this.#more())) return null;

@@ -1,4 +1,4 @@
-import { list } from '../database/row';
+import { list, without } from '../database/row';
 import { ApiError } from '../errors';
 import type { Handlers } from '../pool/call';
 import type { Value } from '../rpc/unmarshal';
@@ -6,9 +6,11 @@ import type { Value } from '../rpc/unmarshal';
 export const networks = {
   'network.create': ({ pool, args }) => {
     const values = args.value(0) as Readonly<Record<string, Value>>;
-    const { purpose: _purpose, ...rest } = values;
     const number = pool.db.table('network').size;
-    return pool.db.create('network', { ...rest, bridge: values['bridge'] || `xapi${number}` });
+    return pool.db.create('network', {
+      ...without(values, 'purpose'),
+      bridge: values['bridge'] || `xapi${number}`,
+    });
   },
   'network.destroy': ({ pool, args }) => {
     const row = pool.db.row('network', args.text(0));

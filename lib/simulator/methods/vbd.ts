@@ -1,4 +1,4 @@
-import { flag, list, text } from '../database/row';
+import { flag, list, text, without } from '../database/row';
 import { ApiError } from '../errors';
 import { attachVbd, createVbd, destroyVbd, detachVbd } from '../pool/attach';
 import type { Call, Handlers } from '../pool/call';
@@ -66,12 +66,7 @@ function create(pool: Pool, values: Readonly<Record<string, Value>>): string {
   if (!empty && text(values, 'mode') === 'RW' && db.flag('VDI', vdi, 'read_only'))
     throw new ApiError('VDI_READONLY', vdi);
   const userdevice = placeFor(pool, vm, device);
-  const {
-    uuid: _uuid,
-    currently_attached: _attached,
-    device: _device,
-    ...rest
-  } = values as Record<string, string>;
+  const rest = without(values, 'uuid', 'currently_attached', 'device') as Record<string, string>;
   const vbd = createVbd(pool, { ...rest, VDI: empty ? 'OpaqueRef:NULL' : vdi, userdevice });
   if (!empty) refreshVdi(db, vdi);
   return vbd;

@@ -1,5 +1,5 @@
 import { formatDate, never } from '../clock';
-import { flag, list, map, text } from '../database/row';
+import { flag, list, map, text, without } from '../database/row';
 import { ApiError } from '../errors';
 import { createVbd } from '../pool/attach';
 import type { Call, Handlers } from '../pool/call';
@@ -105,7 +105,7 @@ async function branchOf(pool: Pool, vm: string, name: string, copy: CopyDisk): P
     snapshot_metadata: '',
     parent: 'OpaqueRef:NULL',
     other_config: {
-      ...withoutDefaultTemplate(map(row, 'other_config')),
+      ...without(map(row, 'other_config'), 'default_template'),
       ...template,
       mac_seed: pool.random.uuid(),
     },
@@ -113,11 +113,6 @@ async function branchOf(pool: Pool, vm: string, name: string, copy: CopyDisk): P
   connect(pool, vm, made, disks, false);
   refreshVm(pool.db, made);
   return made;
-}
-
-function withoutDefaultTemplate(config: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const { default_template: _default, ...rest } = config;
-  return rest;
 }
 
 /** Copies one disk after the other; when one fails those made so far are destroyed again. */
@@ -149,9 +144,8 @@ function createBranch(
   name: string,
   values: Readonly<Record<string, Value>>,
 ): string {
-  const { uuid: _uuid, ...copied } = row;
   return pool.db.create('VM', {
-    ...copied,
+    ...without(row, 'uuid'),
     VBDs: [],
     VIFs: [],
     VTPMs: [],
@@ -218,8 +212,7 @@ function connect(
     refreshVif(db, copy);
   }
   for (const vtpm of list(db.row('VM', vm), 'VTPMs')) {
-    const { uuid: _uuid, ...row } = db.row('VTPM', vtpm);
-    const copy = db.create('VTPM', { ...row, VM: made });
+    const copy = db.create('VTPM', { ...without(db.row('VTPM', vtpm), 'uuid'), VM: made });
     pool.vtpmContents.set(copy, pool.vtpmContents.get(vtpm) ?? '');
   }
 }

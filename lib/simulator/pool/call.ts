@@ -1,4 +1,4 @@
-import type { Value } from '../rpc/unmarshal';
+import { textOf, type Value } from '../rpc/unmarshal';
 import type { Result } from '../rpc/marshal';
 import type { Host } from './host';
 import type { Pool } from './pool';
@@ -34,7 +34,7 @@ export class Arguments {
   }
 
   text(index: number): string {
-    return String(this.value(index) as string);
+    return textOf(this.value(index));
   }
 
   int(index: number): number {

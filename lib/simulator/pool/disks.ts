@@ -1,5 +1,5 @@
 import { formatDate, never } from '../clock';
-import { list, map, text } from '../database/row';
+import { list, map, text, without } from '../database/row';
 import { ApiError } from '../errors';
 import type { Value } from '../rpc/unmarshal';
 import { NoSpaceError, roundSize, type ImageStore } from '../storage';
@@ -15,7 +15,7 @@ const longestChain = 30;
 /** Makes a disk; its size is rounded up to whole 2 MiB blocks. @throws ApiError SR_BACKEND_FAILURE_44, … */
 export async function createDisk(pool: Pool, values: Readonly<Record<string, Value>>): Promise<string> {
   const { db } = pool;
-  const sr = String(values['SR'] as string);
+  const sr = text(values, 'SR');
   assertPlugged(pool, sr);
   const size = checkedSize(Number(values['virtual_size']));
   const uuid = pool.random.uuid();
@@ -196,7 +196,7 @@ export function settle(pool: Pool, vdis: readonly string[]): void {
     srs.add(text(row, 'SR'));
     if (store?.has(id) === true) {
       const parent = store.image(id).parent?.id;
-      const { 'vhd-parent': _old, ...config } = map(row, 'sm_config');
+      const config = without(map(row, 'sm_config'), 'vhd-parent');
       db.set('VDI', vdi, 'sm_config', parent === undefined ? config : { ...config, 'vhd-parent': parent });
       db.set('VDI', vdi, 'physical_utilisation', physicalBytes(pool, vdi));
     }

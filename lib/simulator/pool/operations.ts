@@ -1,5 +1,6 @@
 import type { Clock } from '../clock';
 import type { Database } from '../database/database';
+import { without } from '../database/row';
 import { asApiError } from '../errors';
 
 /** The server itself retries an operation that another one holds up, for this long. */
@@ -46,8 +47,8 @@ export class Operations {
 
   #end({ className, ref, task, refresh }: Operation): void {
     if (!this.#db.exists(className, ref)) return;
-    const { [task]: _ended, ...rest } = this.#db.map(className, ref, 'current_operations');
-    this.#db.set(className, ref, 'current_operations', rest);
+    const current = this.#db.map(className, ref, 'current_operations');
+    this.#db.set(className, ref, 'current_operations', without(current, task));
     refresh();
   }
 

@@ -5,7 +5,7 @@ import { datamodelOf, type Datamodel } from '../datamodel/model';
 import { releases, type Release, type ReleaseFacts } from '../datamodel/releases';
 import { ApiError } from '../errors';
 import { Random } from '../random';
-import type { Value } from '../rpc/unmarshal';
+import { textOf, type Value } from '../rpc/unmarshal';
 import { coalesce } from './disks';
 import { Events } from './events';
 import { Faults } from './faults';
@@ -193,7 +193,7 @@ export class Pool {
     this.sessions.collect();
     for (const [className, field, target] of danglingParts) {
       for (const [ref, row] of [...this.db.table(className).rows()])
-        if (!this.db.exists(target, String(row[field] as string))) this.db.destroy(className, ref);
+        if (!this.db.exists(target, textOf(row[field]))) this.db.destroy(className, ref);
     }
   }
 }

@@ -24,6 +24,7 @@ export class Tasks {
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #touchedAt = new Map<string, number>();
+  readonly #sessionOf = new Map<string, string>();
   readonly #condemned = new Set<string>();
 
   constructor(db: Database, clock: Clock) {
@@ -39,14 +40,22 @@ export class Tasks {
       finished: never,
       status: 'pending',
       type: '<none/>',
-      session: options.sessionRef,
       resident_on: options.hostRef,
       subtask_of: options.subtaskOf ?? 'OpaqueRef:NULL',
       other_config: options.otherConfig ?? {},
       backtrace: '()',
     });
     this.#touchedAt.set(ref, this.#clock.now());
+    this.#sessionOf.set(ref, options.sessionRef);
+    this.#listInSession(options.sessionRef);
     return ref;
+  }
+
+  /** The session of a task is no field of its own: it shows in the session's set alone. */
+  #listInSession(session: string): void {
+    if (!this.#db.exists('session', session)) return;
+    const own = [...this.#sessionOf].flatMap(([task, of]) => (of === session ? [task] : []));
+    this.#db.set('session', session, 'tasks', own);
   }
 
   isPending(ref: string): boolean {
@@ -122,6 +131,9 @@ export class Tasks {
     this.#touchedAt.delete(ref);
     this.#condemned.delete(ref);
     this.#db.destroy('task', ref);
+    const session = this.#sessionOf.get(ref);
+    this.#sessionOf.delete(ref);
+    if (session !== undefined) this.#listInSession(session);
   }
 }
 

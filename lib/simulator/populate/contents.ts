@@ -6,6 +6,7 @@ import type { Pool } from '../pool/pool';
 import { createVm } from '../methods/vm-create';
 import { createVif } from '../methods/vif';
 import { startVm } from '../methods/vm-power';
+import { textOf } from '../rpc/unmarshal';
 import { ImageStore } from '../storage';
 import type { DiskSpec, PoolSpec, SrSpec, VmSpec } from '../spec';
 
@@ -186,9 +187,7 @@ function srNamed(pool: Pool, name: string): string {
 /** The ref of the object that the spec names. */
 function named(pool: Pool, className: string, name: string): string {
   for (const [ref, row] of pool.db.table(className).rows()) if (row['name_label'] === name) return ref;
-  const known = [...pool.db.table(className).rows()].map(
-    ([, row]) => `"${String(row['name_label'] as string)}"`,
-  );
+  const known = [...pool.db.table(className).rows()].map(([, row]) => `"${textOf(row['name_label'])}"`);
   throw new Error(
     `pool "${pool.name}" has no ${className} named "${name}"; it has ${known.join(', ') || 'none'}`,
   );

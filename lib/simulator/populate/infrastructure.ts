@@ -9,8 +9,6 @@ import { restrictionsOf } from './restrictions';
 /** Memory of each simulated host. */
 const hostMemoryBytes = 256 * 1024 ** 3;
 const controlDomainBytes = 4 * 1024 ** 3;
-/** Storage types that a host offers, with the features of their managers. */
-const storageTypes = ['ext', 'nfs', 'lvm', 'lvmoiscsi', 'iso'];
 
 /** Where a host listens, found before its objects are made. */
 export interface HostPlace {
@@ -38,7 +36,7 @@ export function createInfrastructure(pool: Pool, spec: PoolSpec, places: readonl
   for (const place of places) pool.hosts.push(createHost(pool, place));
   db.set('pool', poolRef, 'master', pool.hosts[0]?.ref ?? 'OpaqueRef:NULL');
   createNetworks(pool, spec, places);
-  for (const type of storageTypes) createStorageManager(pool, type);
+  for (const type of new Set(spec.srs.map((sr) => sr.type))) createStorageManager(pool, type);
 }
 
 const poolOperations = [
@@ -109,8 +107,6 @@ function createHost(pool: Pool, place: HostPlace): Host {
 function softwareVersion(facts: ReleaseFacts, hostname: string): Record<string, string> {
   return {
     product_version: facts.productVersion,
-    product_version_text: facts.productVersion.split('.').slice(0, 2).join('.'),
-    product_version_text_short: facts.productVersion.split('.').slice(0, 2).join('.'),
     product_brand: facts.productBrand,
     platform_name: 'XCP',
     platform_version: facts.platformVersion,
@@ -154,6 +150,7 @@ function createControlDomain(pool: Pool, host: string, name: string): string {
     actions_after_reboot: 'destroy',
     actions_after_crash: 'destroy',
     user_version: 1,
+    generation_id: '',
     metrics: db.create('VM_metrics', { VCPUs_number: 8, memory_actual: controlDomainBytes }),
     allowed_operations: ['changing_dynamic_range', 'changing_static_range', 'metadata_export'],
   });
@@ -239,8 +236,8 @@ function createStorageManager(pool: Pool, type: string): void {
     version: '1.0',
     required_api_version: '1.0',
     configuration: {},
-    capabilities: type === 'iso' ? [] : features,
-    features: type === 'iso' ? {} : versions,
+    capabilities: features,
+    features: versions,
     driver_filename: `/opt/xensource/sm/${type}SR`,
   });
 }

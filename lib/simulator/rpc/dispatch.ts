@@ -249,8 +249,7 @@ async function finishTask(run: Run, task: string, effect: FaultEffect | null): P
 }
 
 function listMethods(pool: Pool): string[] {
-  const names = [...pool.model.classes.values()].flatMap((owner) =>
+  return [...pool.model.classes.values()].flatMap((owner) =>
     [...owner.messages.values()].map((message) => message.full),
   );
-  return ['system.listMethods', ...names];
 }

@@ -37,7 +37,7 @@ class Reader {
     this.#blank();
     if (this.#at < this.#text.length) {
       const rest = this.#text.slice(this.#at);
-      throw this.#failure(this.#at, `Junk after end of JSON value: '${rest}'`, rest.length + 1);
+      throw this.#failure(this.#at - 1, `Junk after end of JSON value: '${rest}'`, rest.length + 1);
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Datamodel } from '../datamodel/model';
 import type { Type } from '../datamodel/types';
-import type { Value } from './unmarshal';
+import { textOf, type Value } from './unmarshal';
 
 /** Writes values in one of the two wire forms. Every method returns the finished text of its part. */
 export interface Writer {
@@ -105,7 +105,7 @@ function marshalEvent(event: EventRecord, writer: Writer, model: Datamodel): str
 }
 
 function asText(value: Value): string {
-  return typeof value === 'string' ? value : String(value as number);
+  return textOf(value);
 }
 
 function asList(value: Value): readonly Value[] {

@@ -238,6 +238,6 @@ function fromCode(hexadecimal: string | undefined, decimal: string | undefined):
 function xmlm(source: string, at: number, words: string): XmlError {
   const before = source.slice(0, at);
   const line = before.split('\n').length;
-  const column = at - (before.lastIndexOf('\n') + 1) + (at === 0 ? 1 : 0);
+  const column = at - before.lastIndexOf('\n');
   return new XmlError(`Xmlm.Error(${line}:${column}, "${words === '' ? 'malformed tag' : words}")`);
 }
