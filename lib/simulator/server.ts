@@ -5,7 +5,7 @@ import { listen, type Listener } from './http/listener';
 import type { ConnectionContext } from './http/connection';
 import type { Release } from './datamodel/releases';
 import { Pool } from './pool/pool';
-import { transferSide } from './pool/transfers';
+import { transferHost, transferSide } from './pool/transfers';
 import { createContents } from './populate/contents';
 import { createInfrastructure, type HostPlace } from './populate/infrastructure';
 import { startNbdServer, type NbdServer } from './nbd';
@@ -85,7 +85,10 @@ async function letIn(pool: Pool, opened: readonly OpenHost[]): Promise<NbdServer
     const { certificate, ip } = own.place;
     if (pool.facts.apiMinor >= 8) {
       const [key, cert] = [certificate.keyPem, certificate.certificatePem];
-      const server = await startNbdServer({ host, address: ip, port: 0, key, cert }, transfers);
+      const server = await startNbdServer(
+        { host: transferHost(host), address: ip, port: 0, key, cert },
+        transfers,
+      );
       servers.push(server);
       pool.nbdPorts.set(host.ref, server.port);
     }
@@ -98,7 +101,7 @@ function runningHosts(pool: Pool, opened: readonly OpenHost[]): RunningHost[] {
   return opened.map(({ place, plainUrl, listeners }, index) => ({
     name: place.name,
     ref: pool.hosts[index]?.ref ?? '',
-    url: `https://${place.address}`,
+    url: `https://${place.location}`,
     plainUrl,
     fingerprint: place.certificate.fingerprint,
     cut: () => {
@@ -152,9 +155,10 @@ async function openHost(wanted: Wanted): Promise<OpenHost> {
     listeners.push(plain);
     plainUrl = `http://${plain.address}:${plain.port}`;
   }
-  const address = secure.port === 443 ? secure.address : `${secure.address}:${secure.port}`;
+  const location = secure.port === 443 ? secure.address : `${secure.address}:${secure.port}`;
+  const address = secure.address === wanted.ip ? secure.address : location;
   return Object.assign(holder, {
-    place: { name: wanted.name, ip: secure.address, address, certificate },
+    place: { name: wanted.name, ip: secure.address, address, location, certificate },
     listeners,
     plainUrl,
   });

@@ -177,7 +177,7 @@ class Connection {
         httpVersion: head.version,
         socket: this.#socket,
         buffered: this.#reader.takeBuffered(),
-        host: { ref: host.ref, uuid: host.uuid, address: host.address },
+        host: { ref: host.ref, uuid: host.uuid, address: host.location },
       },
       transfers,
     );
@@ -191,7 +191,7 @@ class Connection {
       this.#write(errorPage(403));
       return 'close';
     }
-    const host = headerOf(head, 'host') ?? this.#context.host.address;
+    const host = headerOf(head, 'host') ?? this.#context.host.location;
     this.#write(
       [
         'HTTP/1.1 301 Moved Permanently',

@@ -5,7 +5,12 @@ export interface Host {
   readonly name: string;
   /** The VM object of its control domain. */
   readonly controlDomain: string;
-  /** What `host.address`, redirects and HOST_IS_SLAVE name: `127.1.2.3`, with `:port` unless that is 443. */
+  /**
+   * What `host.address` and HOST_IS_SLAVE say: an IP address alone. All hosts of a pool listen on one port, so a client
+   * that keeps its port gets there. (Where hosts share an address they differ by port, and it is given.)
+   */
   readonly address: string;
+  /** What a `Location` names: with `:port` unless that is 443. */
+  readonly location: string;
   readonly certificatePem: string;
 }

@@ -140,7 +140,7 @@ class Side implements TransferPool {
     const pool = this.#pool;
     return pluggedHosts(pool, srRef)
       .filter((ref) => !pool.offline.has(ref) && pool.db.flag('host', ref, 'enabled'))
-      .map((ref) => pool.hostOf(ref));
+      .map((ref) => transferHost(pool.hostOf(ref)));
   }
 
   async createImportedVdi(srRef: string, sizeBytes: number): Promise<TransferVdi> {
@@ -209,6 +209,11 @@ class Side implements TransferPool {
     if (purposes.has('nbd')) return purposes.has('insecure_nbd') ? null : 'nbd';
     return purposes.has('insecure_nbd') ? 'insecure_nbd' : null;
   }
+}
+
+/** A host as the transfer handlers see it: with the address that a redirect names. */
+export function transferHost({ ref, uuid, location }: Host): TransferHost {
+  return { ref, uuid, address: location };
 }
 
 /** A VDI as the transfer handlers see it. */

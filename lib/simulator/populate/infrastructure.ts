@@ -14,8 +14,9 @@ const controlDomainBytes = 4 * 1024 ** 3;
 export interface HostPlace {
   readonly name: string;
   readonly ip: string;
-  /** With the port unless that is 443. */
   readonly address: string;
+  /** With the port unless that is 443. */
+  readonly location: string;
   readonly certificate: HostCertificate;
 }
 
@@ -100,6 +101,7 @@ function createHost(pool: Pool, place: HostPlace): Host {
     name: place.name,
     controlDomain,
     address: place.address,
+    location: place.location,
     certificatePem: place.certificate.certificatePem,
   };
 }
