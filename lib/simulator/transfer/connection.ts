@@ -106,7 +106,7 @@ export class Connection {
 
   /** Ends our side, gives the client a moment to read and close, then cuts. Resolves when our last byte left. */
   async finish(): Promise<void> {
-    if (this.#closed.signal.aborted) return;
+    if (this.#closed.signal.aborted || this.socket.destroyed) return;
     this.ignoreInput();
     const cut = setTimeout(() => this.socket.destroy(), CLOSE_GRACE_MS);
     this.#closed.signal.addEventListener('abort', () => clearTimeout(cut));
@@ -145,6 +145,8 @@ export class Connection {
 
   /** Gives the socket back, for the next request on it. */
   release(): Buffer {
+    // A flowing socket without listeners would throw away what comes next.
+    this.socket.pause();
     const rest = this.takeBuffered();
     this.socket.removeAllListeners('data');
     this.socket.removeAllListeners('end');
