@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createSecureServer, createServer } from 'node:http2';
 import type { Http2Server, Http2ServerRequest, Http2ServerResponse, ServerHttp2Session } from 'node:http2';
@@ -14,7 +15,7 @@ import type { ServerCertificate } from './certificate';
 /** What happens to the connection; each may be told more than once. */
 export interface ListenerEvents {
   readonly onConnect: () => void;
-  /** Terraform asked for the end and has our answer. */
+  /** Terraform asked for the end; it hangs up once it has our answer. */
   readonly onShutdown: () => void;
   /** Terraform's end of the connection closed: it is done, or it died. */
   readonly onDisconnect: () => void;
@@ -28,13 +29,14 @@ export interface Mutual {
 
 export interface Listener {
   readonly socketPath: string;
+  /** Resolves as soon as nobody is connected. */
+  readonly disconnected: () => Promise<void>;
   /** Cuts all connections and removes the socket with its folder. */
   readonly close: () => void;
 }
 
 /** Room for large states in flight; the protocol's default of 64 KiB makes both ends wait for each other. */
 const windowBytes = 1024 * 1024;
-const shutdownPath = `/${GRPCController.typeName}/${GRPCController.method.shutdown.name}`;
 
 /**
  * Serves gRPC over a unix socket in a folder that only this user can enter. With `mutual` over TLS and for the one
@@ -59,6 +61,10 @@ export async function listen<Configured>(
     // A reset by a dying Terraform; 'close' follows.
     session.on('error', () => undefined);
   });
+  const disconnected = async () => {
+    if (sessions.size === 0) return;
+    await Promise.all([...sessions].map((session) => once(session, 'close')));
+  };
   const close = () => {
     http2.close();
     for (const session of sessions) session.destroy();
@@ -70,7 +76,7 @@ export async function listen<Configured>(
     close();
     throw failure;
   }
-  return { socketPath, close };
+  return { socketPath, disconnected, close };
 }
 
 type RequestListener = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
@@ -96,17 +102,12 @@ function requestListener<Configured>(
   server: ProviderServer<Configured>,
   events: ListenerEvents,
 ): RequestListener {
-  const handle = connectNodeAdapter({
+  return connectNodeAdapter({
     grpc: true,
     grpcWeb: false,
     connect: false,
     routes: (router) => addServices(router, server, events),
   });
-  return (request, response) => {
-    // Leaving before the answer is out would count as a failed shutdown, and be punished with SIGKILL.
-    if (request.url === shutdownPath) response.once('close', events.onShutdown);
-    handle(request, response);
-  };
 }
 
 function addServices<Configured>(
@@ -115,7 +116,12 @@ function addServices<Configured>(
   events: ListenerEvents,
 ): void {
   router.service(Provider, providerService(server));
-  router.service(GRPCController, { shutdown: () => ({}) });
+  router.service(GRPCController, {
+    shutdown: () => {
+      events.onShutdown();
+      return {};
+    },
+  });
   router.service(GRPCStdio, {
     // Nothing is ever sent on it; that it ends tells that Terraform is gone, also when it was killed.
     async *streamStdio(_request, { signal }) {

@@ -9,6 +9,8 @@ import type { Log } from './log';
 /** Terraform waits this long for a plugin's first word, and kills it 2 s after asking it to end. */
 const connectWithinMs = 60_000;
 const closeWithinMs = 1_500;
+/** Leaving before Terraform has our last answer would count as a failed shutdown, and be punished with SIGKILL. */
+const hangUpWithinMs = 500;
 
 /**
  * Runs a provider as the process that Terraform started: handshake on stdout, then calls, until Terraform asks for the
@@ -77,7 +79,12 @@ class PluginLife<Configured> {
     this.#log('debug', 'ending', { reason });
     this.#server.stop();
     setTimeout(() => process.exit(0), closeWithinMs);
-    void this.#server.close().finally(() => process.exit(0));
+    void Promise.allSettled([this.#server.close(), this.#hungUp()]).then(() => process.exit(0));
+  }
+
+  #hungUp(): Promise<unknown> {
+    const patience = new Promise((resolve) => setTimeout(resolve, hangUpWithinMs));
+    return Promise.race([patience, this.listener?.disconnected()]);
   }
 
   /** Terraform looks for the form of a Go panic on stderr and shows it; anything else it keeps to itself. */

@@ -56,11 +56,9 @@ export class FakePool {
     this.calls.push(method);
     const failure = this.failure ?? this.failing.get(method);
     if (failure !== undefined) return Promise.reject(failure);
-    try {
-      return Promise.resolve(this.#answer(method, params));
-    } catch (refusal) {
-      return Promise.reject(refusal as Error);
-    }
+    return new Promise((resolve) => {
+      resolve(this.#answer(method, params));
+    });
   }
 
   permissions(): Promise<'all' | ReadonlySet<string>> {
