@@ -96,7 +96,7 @@ export async function startPool(cli: string, folder: string, name: string, spec:
   const ready = JSON.parse(line) as ReadyLine;
   const pool = ready.pools.find((one) => one.name === name);
   if (pool === undefined) throw new Error(`The simulator started without pool "${name}": ${line}`);
-  const simulator = connectSimulator(ready.controlUrl);
+  const simulator = await connectSimulator(ready.controlUrl);
   return {
     name,
     control: simulator.pool(name),

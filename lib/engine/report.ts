@@ -115,7 +115,7 @@ export class ReportBuilder {
       outcome,
       durationMs: Math.round(this.#nowMs() - growing.startedMs),
       attempts: growing.attempts,
-      disks: [...growing.disks.values()],
+      disks: [...growing.disks.values()].sort((a, b) => Number(a.device) - Number(b.device)),
       warnings: growing.warnings,
       notes: growing.notes,
     });

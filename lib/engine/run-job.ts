@@ -1,4 +1,5 @@
 /** One run of a job: its VMs, several at once with a bound. */
+import { setMaxListeners } from 'node:events';
 import PQueue from 'p-queue';
 import type { Pool } from '../xapi';
 import type { JobDefinition } from '../planner/job';
@@ -36,6 +37,8 @@ const defaultLockWaitMs = 150_000;
 /** Never throws for what happens to a VM: that is in the report. */
 export async function runJob(options: RunJobOptions): Promise<RunReport> {
   const { job, context } = options;
+  // Every call in flight listens to it, and there are as many as the job's concurrency and its disks want.
+  setMaxListeners(0, context.signal);
   const report = new ReportBuilder(context.runId, job, () => context.clock.nowMs());
   const emit = (event: RunEvent): void => {
     report.add(event);
