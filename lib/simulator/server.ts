@@ -25,6 +25,7 @@ export interface RunningHost {
   /** Only with the option `plainHttp`. */
   readonly plainUrl: string | null;
   readonly fingerprint: string;
+  readonly nbdPort: number | null;
   /** Cuts all connections of the host. */
   cut(): void;
 }
@@ -104,6 +105,7 @@ function runningHosts(pool: Pool, opened: readonly OpenHost[]): RunningHost[] {
     url: `https://${place.location}`,
     plainUrl,
     fingerprint: place.certificate.fingerprint,
+    nbdPort: pool.nbdPorts.get(pool.hosts[index]?.ref ?? '') ?? null,
     cut: () => {
       for (const listener of listeners) listener.cut();
     },

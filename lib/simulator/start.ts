@@ -21,6 +21,8 @@ export interface SimulatedHost {
   readonly plainUrl: string | null;
   /** SHA-256 of its certificate, `AA:BB:…`. */
   readonly fingerprint: string;
+  /** Where its NBD server listens; null for releases without one. */
+  readonly nbdPort: number | null;
 }
 
 /** A pool that can be reached. */
@@ -151,11 +153,12 @@ function publicView(spec: PoolSpec, running: RunningPool, control: PoolControl):
     get plainUrl() {
       return coordinator().plainUrl;
     },
-    hosts: running.hosts.map(({ name, url, plainUrl, fingerprint }) => ({
+    hosts: running.hosts.map(({ name, url, plainUrl, fingerprint, nbdPort }) => ({
       name,
       url,
       plainUrl,
       fingerprint,
+      nbdPort,
     })),
     username: spec.username ?? 'root',
     password: spec.password ?? 'secret',
