@@ -6,7 +6,7 @@
  *     npm run demo -- --tamper      # changes one byte of the recovered clone first: must fail
  *     npm run demo -- --keep        # leaves the working folder for a look
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createRequire } from 'node:module';
@@ -192,8 +192,10 @@ async function recover(stage: Stage): Promise<void> {
 async function checkFiles(stage: Stage, vdiUuid: string): Promise<void> {
   const { story, target, folder } = stage;
   const image = join(folder, 'recovered.img');
-  const content = await target.control.readDisk(vdiUuid, 0, rootDiskBytes);
-  writeFileSync(image, content);
+  const pieceBytes = 8 * 1024 ** 2;
+  for (let at = 0; at < rootDiskBytes; at += pieceBytes) {
+    appendFileSync(image, await target.control.readDisk(vdiUuid, at, pieceBytes));
+  }
   checkFilesystem(image);
   const note = readFile(image, 'srv/note.txt');
   const first = note.split('\n')[0] ?? '';

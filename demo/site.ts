@@ -99,7 +99,7 @@ export async function startPool(cli: string, folder: string, name: string, spec:
   const simulator = await connectSimulator(ready.controlUrl);
   return {
     name,
-    control: simulator.pool(name),
+    control: simulator.control(name),
     endpoint: {
       name,
       url: pool.url,

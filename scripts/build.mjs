@@ -2,19 +2,21 @@
 // the provider (started by Terraform on every command, so it must load little) and the CLI.
 import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 const tsc = require.resolve('typescript/bin/tsc');
 
-rmSync('dist', { recursive: true, force: true });
-const compiled = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
+// Built beside and put in place at the end: a build that fails leaves the last good one, and nobody meets half of one.
+const next = 'dist.next';
+rmSync(next, { recursive: true, force: true });
+const compiled = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', next], { stdio: 'inherit' });
 if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 
 const bundles = [
-  { entry: 'lib/provider/main.ts', outfile: 'dist/bundle/provider.cjs' },
-  { entry: 'lib/cli/main.ts', outfile: 'dist/bundle/xenrepl.cjs' },
+  { entry: 'lib/provider/main.ts', outfile: `${next}/bundle/provider.cjs` },
+  { entry: 'lib/cli/main.ts', outfile: `${next}/bundle/xenrepl.cjs` },
 ].filter(({ entry }) => existsSync(entry));
 
 for (const { entry, outfile } of bundles) {
@@ -36,3 +38,6 @@ for (const { entry, outfile } of bundles) {
   });
   chmodSync(outfile, 0o755);
 }
+
+rmSync('dist', { recursive: true, force: true });
+renameSync(next, 'dist');
