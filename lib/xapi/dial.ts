@@ -1,8 +1,8 @@
 import { connect as connectPlain, type Socket } from 'node:net';
-import { connect as connectSecure, type TLSSocket } from 'node:tls';
+import { connect as connectSecure, TLSSocket } from 'node:tls';
 import { formatAddress, type HostAddress } from './address';
 import { TransportError } from './errors';
-import type { Trust } from './trust';
+import { proofOf, type PeerProof, type Trust } from './trust';
 
 const CONNECT_TIMEOUT_MS = 20_000;
 const KEEP_ALIVE_MS = 30_000;
@@ -31,8 +31,8 @@ export async function dial(address: HostAddress, options: DialOptions): Promise<
     ? connectSecure(options.trust.connectionOptions(address))
     : connectPlain({ host: address.hostname, port: address.port });
   try {
-    await established(socket, options.secure ? 'secureConnect' : 'connect', address, options);
-    if (options.secure) await judge(socket as TLSSocket, address, options);
+    const proof = await established(socket, address, options);
+    if (proof !== null) await judge(proof, address, options);
   } catch (error) {
     socket.on('error', () => undefined);
     socket.destroy();
@@ -43,11 +43,11 @@ export async function dial(address: HostAddress, options: DialOptions): Promise<
   return socket;
 }
 
-async function judge(socket: TLSSocket, address: HostAddress, options: DialOptions): Promise<void> {
+async function judge(proof: PeerProof, address: HostAddress, options: DialOptions): Promise<void> {
   const { trust, poolName } = options;
-  if (trust.accepts(socket, address)) return;
+  if (trust.accepts(proof, address)) return;
   const refuse = (): TransportError => {
-    const { what, hint } = trust.refusal(socket);
+    const { what, hint } = trust.refusal(proof);
     return new TransportError({
       kind: 'tls',
       retry: 'never',
@@ -59,27 +59,27 @@ async function judge(socket: TLSSocket, address: HostAddress, options: DialOptio
   const pem = await options.vouch?.(address);
   if (pem === undefined || pem === null) throw refuse();
   trust.learn(address, pem);
-  if (!trust.accepts(socket, address)) throw refuse();
+  if (!trust.accepts(proof, address)) throw refuse();
 }
 
-function established(
-  socket: Socket,
-  event: string,
-  address: HostAddress,
-  options: DialOptions,
-): Promise<void> {
+/** Waits for the connection; gives what the host showed, or null where there is no TLS. */
+function established(socket: Socket, address: HostAddress, options: DialOptions): Promise<PeerProof | null> {
   const { poolName, signal } = options;
   const timeoutMs = options.timeoutMs ?? CONNECT_TIMEOUT_MS;
   const where = formatAddress(address);
+  const opened = options.secure ? 'secureConnect' : 'connect';
   return new Promise((resolve, reject) => {
     const settle = (outcome: () => void): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
-      socket.off(event, onOpen).off('error', onError).off('close', onClose);
+      socket.off(opened, onOpen).off('error', onError).off('close', onClose);
       outcome();
     };
     const fail = (error: TransportError): void => settle(() => reject(error));
-    const onOpen = (): void => settle(resolve);
+    const onOpen = (): void => {
+      const proof = socket instanceof TLSSocket ? proofOf(socket) : null;
+      settle(() => resolve(proof));
+    };
     const onError = (error: Error): void => fail(connectFailure(error, where, poolName));
     const onClose = (): void =>
       fail(connectFailure(new Error('closed during the handshake'), where, poolName));
@@ -106,7 +106,7 @@ function established(
         ),
       timeoutMs,
     );
-    socket.once(event, onOpen).once('error', onError).once('close', onClose);
+    socket.once(opened, onOpen).once('error', onError).once('close', onClose);
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted === true) onAbort();
   });

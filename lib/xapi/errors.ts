@@ -30,7 +30,9 @@ export class XapiError extends Error {
 
   constructor(failure: XapiFailure) {
     const { retry, hint } = classify(failure.code);
-    const params = failure.params.map(redact);
+    // A session that one host calls invalid may still open another.
+    const isSession = failure.code === 'SESSION_INVALID' || failure.params[0] === 'session';
+    const params = isSession ? failure.params.map(hideRef) : failure.params.map(redact);
     super(
       `${failure.method} failed on pool "${failure.poolName}": ${failure.code}(${params.join(', ')}): ${hint}`,
     );
@@ -73,6 +75,10 @@ export class TransportError extends Error {
     this.hint = failure.hint;
     this.poolName = failure.poolName;
   }
+}
+
+function hideRef(text: string): string {
+  return text.replace(/OpaqueRef:[\w-]+/g, 'OpaqueRef:***');
 }
 
 /**

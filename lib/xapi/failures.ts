@@ -86,6 +86,6 @@ function fields(error: unknown): { readonly code?: unknown; readonly params?: un
 }
 
 function isSocketError(error: Error): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code !== undefined && (/^E[A-Z]+$/.test(code) || code.startsWith('UND_ERR_'));
+  const { code } = fields(error);
+  return typeof code === 'string' && /^(E[A-Z]+|UND_ERR_\w+)$/.test(code);
 }

@@ -4,7 +4,7 @@ import { TransportError, type XapiError } from './errors';
 import { cancelled } from './failures';
 import type { ResponseHead } from './http-head';
 import type { Ref } from './refs';
-import type { Session } from './session';
+import type { Caller } from './session';
 import { destroyTask, taskFailure, watchTask } from './task';
 
 /** After the last byte the server flushes and detaches the disk, for which it may need five minutes. */
@@ -13,7 +13,7 @@ const OUTCOME_TIMEOUT_MS = 10 * 60_000;
 const REASON_TIMEOUT_MS = 10_000;
 
 export interface TransferFacts {
-  readonly session: Session;
+  readonly session: Caller;
   readonly task: Ref<'task'>;
   readonly poolName: string;
   /** `GET /export_raw_vdi` or `PUT /import_raw_vdi`. */
@@ -29,6 +29,7 @@ export interface TransferFacts {
 export class RunningTransfer {
   readonly socket: Socket;
   readonly #facts: TransferFacts;
+  readonly #closing = new AbortController();
   #onClose: () => void = () => undefined;
   #closed: Promise<void> | undefined;
 
@@ -48,17 +49,19 @@ export class RunningTransfer {
 
   /** Waits for the task to succeed. */
   async outcome(options: CallOptions = {}): Promise<void> {
-    const signals = [options.signal, this.#facts.signal].filter((signal) => signal !== undefined);
+    const signals = [options.signal, this.#facts.signal, this.#closing.signal];
     await watchTask(this.#facts.session, this.#facts.task, {
       ...this.#facts,
-      signal: AbortSignal.any(signals),
+      signal: AbortSignal.any(signals.filter((signal) => signal !== undefined)),
       timeoutMs: options.timeoutMs ?? OUTCOME_TIMEOUT_MS,
     });
   }
 
   /** The task's own error, where it ends with one soon; else the transport's. */
   async explain(error: TransportError): Promise<XapiError | TransportError> {
-    if (error.kind !== 'connection' && error.kind !== 'http') return error;
+    // Where the session was refused (retry now) the task was not looked at and stays pending.
+    const taskMayKnow = error.kind === 'connection' || (error.kind === 'http' && error.retry !== 'now');
+    if (!taskMayKnow) return error;
     const { session, task } = this.#facts;
     return (await taskFailure(session, task, { ...this.#facts, timeoutMs: REASON_TIMEOUT_MS })) ?? error;
   }
@@ -85,6 +88,7 @@ export class RunningTransfer {
   async #end(): Promise<void> {
     this.#facts.signal?.removeEventListener('abort', this.#onAbort);
     this.#onAbort();
+    this.#closing.abort();
     await destroyTask(this.#facts.session, this.#facts.task);
     this.#onClose();
   }

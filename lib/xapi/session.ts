@@ -8,6 +8,9 @@ import type { Ref } from './refs';
 import type { Rpc } from './rpc';
 import { untilAborted } from './wait';
 
+/** Whoever can send a typed message: what watching a task needs of a session. */
+export type Caller = Pick<Session, 'call'>;
+
 /**
  * Calls with a session, which is renewed when the pool has dropped it (a restart of the toolstack, a day of silence). Reads
  * are then asked once more; a call that changes something never is: its caller looks at the pool first.
@@ -62,7 +65,7 @@ export class Session {
   }
 
   async #valid(options: CallOptions): Promise<string> {
-    if (this.#rpc.sessionRef === this.#stale) {
+    if (this.#rpc.sessionRef !== undefined && this.#rpc.sessionRef === this.#stale) {
       // Not bound to the first caller's signal: others wait for the same login.
       this.#renewal ??= this.#rpc.login().finally(() => {
         this.#renewal = undefined;
@@ -75,7 +78,7 @@ export class Session {
       kind: 'connection',
       retry: 'never',
       what: 'not logged in',
-      hint: 'the connection was closed by disconnect()',
+      hint: 'disconnect() was called',
       poolName: this.#poolName,
     });
   }

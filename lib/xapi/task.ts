@@ -3,7 +3,7 @@ import { TransportError, XapiError } from './errors';
 import { cancelled } from './failures';
 import type { TaskRecord } from './records';
 import type { Ref } from './refs';
-import type { Session } from './session';
+import type { Caller } from './session';
 import { pause } from './wait';
 
 /** Polling starts quickly, since most operations take a few dozen milliseconds, and slows down to once a second. */
@@ -29,7 +29,7 @@ export type EndedTask = Pick<TaskRecord, 'status' | 'result' | 'error_info'>;
  * @throws XapiError with the task's own error; TransportError where its outcome cannot be known any more
  */
 export async function watchTask(
-  session: Session,
+  session: Caller,
   task: Ref<'task'>,
   options: WatchOptions,
 ): Promise<EndedTask> {
@@ -55,7 +55,7 @@ export async function watchTask(
  * throws: it explains another failure, which must not be hidden by a third.
  */
 export async function taskFailure(
-  session: Session,
+  session: Caller,
   task: Ref<'task'>,
   options: WatchOptions,
 ): Promise<XapiError | null> {
@@ -68,18 +68,18 @@ export async function taskFailure(
 }
 
 /** Destroys a task, pending or not, within a few seconds; never throws: xapi collects those that stay. */
-export async function destroyTask(session: Session, task: Ref<'task'>): Promise<void> {
+export async function destroyTask(session: Caller, task: Ref<'task'>): Promise<void> {
   await session.call('task.destroy', [task], { timeoutMs: CLEAN_UP_MS }).catch(() => undefined);
 }
 
 /** Asks a task to stop, within a few seconds; never throws: many operations do not listen. */
-export async function cancelTask(session: Session, task: Ref<'task'>): Promise<void> {
+export async function cancelTask(session: Caller, task: Ref<'task'>): Promise<void> {
   await session.call('task.cancel', [task], { timeoutMs: CLEAN_UP_MS }).catch(() => undefined);
 }
 
 /** Null when the time is up. */
 async function pollTask(
-  session: Session,
+  session: Caller,
   task: Ref<'task'>,
   { method, poolName, signal, timeoutMs }: WatchOptions,
 ): Promise<EndedTask | null> {

@@ -5,6 +5,24 @@ import { formatAddress, type HostAddress } from './address';
 import type { PoolEndpoint, TlsPolicy } from './endpoint';
 import { TransportError } from './errors';
 
+/** What the other end of a TLS connection showed in the handshake. */
+export interface PeerProof {
+  /** SHA-256 of its certificate, hex; empty where it showed none. */
+  readonly fingerprint: string;
+  /** Signed by a trusted authority, for this name, and in date. */
+  readonly authorized: boolean;
+  readonly authorizationError: string;
+}
+
+/** To be taken in the `secureConnect` event: soon after it, Node no longer knows the certificate. */
+export function proofOf(socket: TLSSocket): PeerProof {
+  return {
+    fingerprint: socket.getPeerX509Certificate()?.fingerprint256 ?? '',
+    authorized: socket.authorized,
+    authorizationError: String(socket.authorizationError),
+  };
+}
+
 /**
  * Decides whether the other end of a TLS connection is a host of this pool. Every connection passes here before a byte is
  * written to it: calls, redirects, HOST_IS_SLAVE and transfers alike.
@@ -61,11 +79,11 @@ export class Trust {
     };
   }
 
-  /** Judges the certificate shown in a finished handshake. */
-  accepts(socket: TLSSocket, address: HostAddress): boolean {
+  /** Judges what a host showed in its handshake. */
+  accepts(proof: PeerProof, address: HostAddress): boolean {
     if (this.#policy.kind === 'insecure') return true;
-    if (this.#policy.kind === 'ca' && socket.authorized) return true;
-    const shown = shownFingerprint(socket);
+    if (this.#policy.kind === 'ca' && proof.authorized) return true;
+    const shown = normaliseFingerprint(proof.fingerprint);
     if (shown === null) return false;
     return this.#pinned.has(shown) || this.#learned.get(formatAddress(address)) === shown;
   }
@@ -80,15 +98,14 @@ export class Trust {
   }
 
   /** Why a certificate was refused and what the operator can do, for messages. */
-  refusal(socket: TLSSocket): { readonly what: string; readonly hint: string } {
-    const fingerprint = socket.getPeerX509Certificate()?.fingerprint256 ?? 'none';
+  refusal(proof: PeerProof): { readonly what: string; readonly hint: string } {
     if (this.#policy.kind === 'ca')
       return {
-        what: `its certificate is not signed by a trusted authority for this name (${String(socket.authorizationError)}; SHA-256 ${fingerprint})`,
+        what: `its certificate is not signed by a trusted authority for this name (${proof.authorizationError}; SHA-256 ${proof.fingerprint})`,
         hint: 'compare the fingerprint on the host itself and pin it under fingerprints, or give the ca_file',
       };
     return {
-      what: `its certificate has the SHA-256 fingerprint ${fingerprint}, which is not pinned`,
+      what: `its certificate has the SHA-256 fingerprint ${proof.fingerprint}, which is not pinned`,
       hint: 'nothing was sent; compare it on the host itself and add it to fingerprints (one per host of the pool)',
     };
   }
@@ -103,11 +120,6 @@ export class Trust {
     if (this.#legacy) warnings.push('legacy_tls is set: TLS 1.0 can be read and altered on the way');
     return warnings;
   }
-}
-
-function shownFingerprint(socket: TLSSocket): string | null {
-  const certificate = socket.getPeerX509Certificate();
-  return certificate === undefined ? null : normaliseFingerprint(certificate.fingerprint256);
 }
 
 function normaliseFingerprint(text: string): string | null {

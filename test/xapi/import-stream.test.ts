@@ -1,0 +1,87 @@
+import { once } from 'node:events';
+import { ImportStream } from '../../lib/xapi/import-stream';
+import { RunningTransfer } from '../../lib/xapi/running-transfer';
+import { socketPair, type SocketPair } from './socket-pair';
+import { TaskStub } from './task-stub';
+
+const FRAME = new Uint8Array(512).fill(1);
+
+describe('an upload whose answer has not come yet', () => {
+  let pair: SocketPair;
+  let task: TaskStub;
+  let upload: ImportStream;
+  let sessionRefused: boolean;
+
+  beforeEach(async () => {
+    pair = await socketPair();
+    task = new TaskStub();
+    sessionRefused = false;
+    upload = new ImportStream(new RunningTransfer(pair.client, task.facts('PUT /import_raw_vdi')), {
+      poolName: 'paris',
+      accepted: false,
+      idleTimeoutMs: 100,
+      onSessionRefused: () => {
+        sessionRefused = true;
+      },
+    });
+  });
+
+  afterEach(async () => {
+    await upload.abort();
+    pair.close();
+  });
+
+  /** Writes until the upload breaks, and gives the error. */
+  async function breakingError(): Promise<unknown> {
+    for (;;) {
+      const error: unknown = await upload.write(0, FRAME).then(
+        () => null,
+        (reason: unknown) => reason,
+      );
+      if (error !== null) return error;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  it('goes on, and takes the answer when it comes, in pieces', async () => {
+    await upload.write(0, FRAME);
+    await once(pair.server, 'data');
+    pair.server.write('HTTP/1.1 200 OK\r\nConnec');
+    await upload.write(512, FRAME);
+    pair.server.write('tion: close\r\n\r\n');
+    task.end('success');
+    await upload.finish();
+  });
+
+  it('breaks with a refused session, which is then renewed; the task, still pending, is not waited for', async () => {
+    pair.server.write('HTTP/1.1 401 Unauthorised\r\n\r\n');
+    expect(await breakingError()).toMatchObject({ kind: 'http', retry: 'now' });
+    expect(sessionRefused).toBe(true);
+    expect(task.calls).toEqual([]);
+  });
+
+  it('breaks with a redirect, since what was sent cannot be taken along', async () => {
+    task.end('success');
+    pair.server.write('HTTP/1.1 302 Found\r\nLocation: https://192.0.2.1/\r\n\r\n');
+    expect(await breakingError()).toMatchObject({ kind: 'http', retry: 'later' });
+  });
+
+  it('breaks with what is no HTTP', async () => {
+    task.end('success');
+    pair.server.write('SSH-2.0-OpenSSH\r\n');
+    expect(await breakingError()).toMatchObject({ kind: 'connection', retry: 'later' });
+  });
+
+  it('breaks with an error message that follows the answer at once', async () => {
+    task.end('failure', ['VDI_IO_ERROR', 'Device I/O errors']);
+    pair.server.write('HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 400 Bad Request\r\n\r\n');
+    expect(await breakingError()).toMatchObject({ code: 'VDI_IO_ERROR' });
+  });
+
+  it('is given up when the server takes no byte for too long', async () => {
+    pair.server.pause();
+    const stuck = upload.write(0, new Uint8Array(64 * 1024 * 1024));
+    await expect(stuck).rejects.toMatchObject({ kind: 'timeout', retry: 'later' });
+    await expect(stuck).rejects.toThrow('the server took no byte for 100 ms');
+  });
+});
