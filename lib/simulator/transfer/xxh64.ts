@@ -44,6 +44,10 @@ export function xxh64(data: Uint8Array): string {
   return hash.shiftXor(33).multiply(PRIME2).shiftXor(29).multiply(PRIME3).shiftXor(32).toString();
 }
 
+// Taken out of their global once: looking it up for each word costs more than the multiplication where code runs in a context
+// of its own, as under test.
+const { imul, floor } = Math;
+
 /** A 64-bit number that is changed in place. */
 class Lane {
   constructor(
@@ -98,9 +102,9 @@ class Lane {
     const d = by.low >>> 16;
     const middle = b * c + (((a * c) / 65536) | 0);
     const carry = a * d + (middle % 65536);
-    const top = b * d + Math.floor(middle / 65536) + Math.floor(carry / 65536);
-    this.high = (top + Math.imul(high, by.low) + Math.imul(low, by.high)) | 0;
-    this.low = Math.imul(low, by.low);
+    const top = b * d + floor(middle / 65536) + floor(carry / 65536);
+    this.high = (top + imul(high, by.low) + imul(low, by.high)) | 0;
+    this.low = imul(low, by.low);
     return this;
   }
 

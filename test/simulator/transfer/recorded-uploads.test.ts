@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { send, type Answer, type Sending } from './client';
+import { send, type Answer } from './client';
 import { bytesOf, type BodyProgram } from './recorded-bodies';
 import { SESSION } from './transfer-pool';
 import { TransferServer } from './transfer-server';
