@@ -75,7 +75,10 @@ function pseudoRandom(seed: number, lengthBytes: number): Buffer {
 }
 
 function readBlocks(image: string): Buffer[] {
-  return [...eachBlock(image)].map((block) => Buffer.from(block));
+  const blocks: Buffer[] = [];
+  // Copied one by one: the iterator hands out the same buffer every time.
+  for (const block of eachBlock(image)) blocks.push(Buffer.from(block));
+  return blocks;
 }
 
 function differences(image: string, before: readonly Buffer[]): readonly Change[] {

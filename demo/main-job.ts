@@ -10,6 +10,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createRequire } from 'node:module';
+import { stripVTControlCharacters } from 'node:util';
 import type { RecoveryPointSummary, ReplicaSummary } from '../lib/engine';
 import { listReplicas } from '../lib/engine';
 import type { Pool, Ref } from '../lib/xapi';
@@ -109,9 +110,16 @@ async function cdktf(stage: Stage, args: readonly string[], trigger: string): Re
     cwd: stage.folder,
     env: { ...stage.environment, XENREPL_RUN_TRIGGER: trigger },
     show: (line) => {
-      if (line.trim() !== '') stage.story.say(`   | ${line}`);
+      const text = plain(line);
+      if (text !== '') stage.story.say(`   | ${text}`);
     },
   });
+}
+
+/** Without the colours and the counter that cdktf redraws below its output: on paper they are noise. */
+function plain(line: string): string {
+  const text = stripVTControlCharacters(line).trimEnd();
+  return /^\d+ Stacks? deploying|^\d+ Stacks? destroying/.test(text) ? '' : text;
 }
 
 async function firstDeploy(stage: Stage): Promise<void> {
@@ -277,7 +285,7 @@ function newest(replica: ReplicaSummary): RecoveryPointSummary {
 }
 
 function readState(stage: Stage): string {
-  return readFileSync(join(stage.folder, `terraform.${stackName}.tfstate`), 'utf8');
+  return readFileSync(join(stage.folder, `${stackName}.tfstate`), 'utf8');
 }
 
 interface Traffic {
