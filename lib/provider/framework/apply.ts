@@ -38,7 +38,7 @@ export async function apply<Configured>(
 }
 
 async function attempt(
-  { report }: Pick<Context<unknown>, 'report'>,
+  { report, signal }: Pick<Context<unknown>, 'report' | 'signal'>,
   before: ValueObject | null,
   summary: string,
   work: () => Promise<ValueObject | null>,
@@ -46,7 +46,7 @@ async function attempt(
   try {
     return await work();
   } catch (failure) {
-    toDiagnostics(failure, summary).forEach(report);
+    toDiagnostics(failure, summary, signal).forEach(report);
     return before;
   }
 }

@@ -34,8 +34,14 @@ export class DiagnosticError extends Error {
 }
 
 /** What a failed operation tells the user: its own diagnostics, or everything that is known of an unexpected error. */
-export function toDiagnostics(failure: unknown, summary: string): readonly Diagnostic[] {
-  return failure instanceof DiagnosticError ? failure.diagnostics : [error(summary, describe(failure))];
+export function toDiagnostics(
+  failure: unknown,
+  summary: string,
+  signal?: AbortSignal,
+): readonly Diagnostic[] {
+  if (failure instanceof DiagnosticError) return failure.diagnostics;
+  const interrupted = signal?.aborted === true ? 'Terraform asked to stop while this was going on.\n' : '';
+  return [error(summary, `${interrupted}${describe(failure)}`)];
 }
 
 /** Message, advice (where the error carries one) and causes, outermost first. */

@@ -36,7 +36,7 @@ export async function plan<Configured>(
       requiresReplace: [...replaced, ...(chosen.requiresReplace ?? [])],
     };
   } catch (failure) {
-    toDiagnostics(failure, unableTo('Plan', resource.noun, config)).forEach(context.report);
+    toDiagnostics(failure, unableTo('Plan', resource.noun, config), context.signal).forEach(context.report);
     return { planned: prior, requiresReplace: [] };
   }
 }

@@ -129,7 +129,10 @@ export class ProviderServer<Configured> {
     try {
       return { ...(await running), diagnostics };
     } catch (failure) {
-      return { ...fallback, diagnostics: [...diagnostics, ...toDiagnostics(failure, summary)] };
+      return {
+        ...fallback,
+        diagnostics: [...diagnostics, ...toDiagnostics(failure, summary, this.#stop.signal)],
+      };
     } finally {
       this.#running.delete(running);
     }

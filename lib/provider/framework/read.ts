@@ -17,7 +17,7 @@ export async function readState<Configured>(
     const found = await resource.read(state, context);
     return found === null ? null : settle(resource.schema.attributes, found, state);
   } catch (failure) {
-    toDiagnostics(failure, unableTo('Read', resource.noun, state)).forEach(context.report);
+    toDiagnostics(failure, unableTo('Read', resource.noun, state), context.signal).forEach(context.report);
     return state;
   }
 }

@@ -205,14 +205,19 @@ describe('life', () => {
     const server = await configured({
       create: (_planned, { signal }) =>
         new Promise((_resolve, reject) => {
-          signal.addEventListener('abort', () => reject(signal.reason as Error));
+          signal.addEventListener('abort', () => reject(new Error('the call was cut')));
         }),
     });
     const applied = server.apply('thing', { prior: null, planned: state, config: state });
     server.stop();
     await expect(applied).resolves.toMatchObject({
       state: null,
-      diagnostics: [{ summary: 'Unable to Create Thing "web"', detail: 'Terraform asked to stop' }],
+      diagnostics: [
+        {
+          summary: 'Unable to Create Thing "web"',
+          detail: 'Terraform asked to stop while this was going on.\nthe call was cut',
+        },
+      ],
     });
   });
 
