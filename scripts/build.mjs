@@ -4,6 +4,7 @@ import { build } from 'esbuild';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { bundleProvider } from './bundle-provider.mjs';
 
 const require = createRequire(import.meta.url);
 const tsc = require.resolve('typescript/bin/tsc');
@@ -11,13 +12,16 @@ const tsc = require.resolve('typescript/bin/tsc');
 // Built beside and put in place at the end: a build that fails leaves the last good one, and nobody meets half of one.
 const next = 'dist.next';
 rmSync(next, { recursive: true, force: true });
-const compiled = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', next], { stdio: 'inherit' });
+const compiled = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', next], {
+  stdio: 'inherit',
+});
 if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 
-const bundles = [
-  { entry: 'lib/provider/main.ts', outfile: `${next}/bundle/provider.cjs` },
-  { entry: 'lib/cli/main.ts', outfile: `${next}/bundle/xenrepl.cjs` },
-].filter(({ entry }) => existsSync(entry));
+await bundleProvider(`${next}/bundle/provider.cjs`);
+
+const bundles = [{ entry: 'lib/cli/main.ts', outfile: `${next}/bundle/xenrepl.cjs` }].filter(({ entry }) =>
+  existsSync(entry),
+);
 
 for (const { entry, outfile } of bundles) {
   await build({

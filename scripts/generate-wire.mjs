@@ -17,7 +17,10 @@ try {
   const template = join(scratch, 'buf.gen.yaml');
   writeFileSync(
     template,
-    readFileSync(join(root, 'lib/provider/wire/buf.gen.yaml'), 'utf8').replace(`out: ${committed}`, `out: ${out}`),
+    readFileSync(join(root, 'lib/provider/wire/buf.gen.yaml'), 'utf8').replace(
+      `out: ${committed}`,
+      `out: ${out}`,
+    ),
   );
   const buf = join(dirname(require.resolve('@bufbuild/buf/package.json')), 'bin', 'buf');
   const path = `${join(root, 'node_modules/.bin')}:${process.env.PATH}`;
@@ -35,7 +38,9 @@ try {
 
 function differences(fresh) {
   const names = new Set([...readdirSync(fresh), ...readdirSync(join(root, committed))]);
-  const different = [...names].filter((name) => read(join(fresh, name)) !== read(join(root, committed, name)));
+  const different = [...names].filter(
+    (name) => read(join(fresh, name)) !== read(join(root, committed, name)),
+  );
   for (const name of different) console.error(`${committed}/${name} is not what the definition generates`);
   if (different.length > 0) console.error('Run: node scripts/generate-wire.mjs');
   return different.length;
