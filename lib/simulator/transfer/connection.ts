@@ -26,19 +26,25 @@ export class Connection {
   #wanted: { readonly target: Uint8Array; filled: number; readonly done: (count: number) => void } | null =
     null;
   readonly #closed = new AbortController();
+  readonly #listeners = new Map<string, (chunk: Buffer) => void>([
+    ['data', (chunk) => this.#take(chunk)],
+    ['end', () => this.#end()],
+    ['error', () => this.#end()],
+    [
+      'close',
+      () => {
+        this.#end();
+        this.#closed.abort(new ConnectionLostError());
+      },
+    ],
+  ]);
 
   constructor(
     private readonly socket: Duplex,
     buffered: Buffer,
   ) {
     if (buffered.length > 0) this.#keep(buffered);
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
-    socket.on('end', () => this.#end());
-    socket.on('error', () => this.#end());
-    socket.on('close', () => {
-      this.#end();
-      this.#closed.abort(new ConnectionLostError());
-    });
+    for (const [event, listener] of this.#listeners) socket.on(event, listener);
     if (socket.destroyed) this.#closed.abort(new ConnectionLostError());
     this.#ended = socket.destroyed || socket.readableEnded;
     socket.pause();
@@ -148,10 +154,7 @@ export class Connection {
     // A flowing socket without listeners would throw away what comes next.
     this.socket.pause();
     const rest = this.takeBuffered();
-    this.socket.removeAllListeners('data');
-    this.socket.removeAllListeners('end');
-    this.socket.removeAllListeners('error');
-    this.socket.removeAllListeners('close');
+    for (const [event, listener] of this.#listeners) this.socket.off(event, listener);
     return rest;
   }
 
