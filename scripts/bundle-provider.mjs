@@ -30,7 +30,8 @@ const options = {
   logLevel: 'warning',
 };
 
-export async function bundleProvider(outfile) {
+export async function bundleProvider(relativeOutfile) {
+  const outfile = resolve(root, relativeOutfile);
   const late = await bundleLate();
   await build({
     ...options,
