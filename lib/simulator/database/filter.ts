@@ -1,5 +1,5 @@
 import { ApiError } from '../errors';
-import { textOf, type Value } from '../rpc/unmarshal';
+import { databaseName, databaseText } from './notation';
 import type { Row } from './table';
 
 type Operand = { readonly kind: 'field' | 'literal'; readonly text: string };
@@ -116,24 +116,4 @@ function operandText(operand: Operand, ref: string, row: Row): string {
   if (value === undefined || databaseName(field) !== operand.text)
     throw new ApiError('INTERNAL_ERROR', 'missing field', operand.text, '');
   return databaseText(value);
-}
-
-/** Fields of a group are written with two underscores after the group's name in the database. */
-function databaseName(field: string): string {
-  return grouped.test(field) ? field.replace(/^(API_version|[A-Za-z]+)_/, '$1__') : field;
-}
-
-const grouped =
-  /^(name_(label|description)$|memory_|VCPUs_|actions_after_|PV_(?!drivers)|HVM_|API_version_|qos_|io_)/;
-
-/** Values as the database keeps them: sets and maps in its own notation, so that no plain literal equals them. */
-function databaseText(value: Value): string {
-  if (typeof value !== 'object') return textOf(value);
-  if (isList(value)) return `(${value.map((item) => `'${textOf(item)}'`).join(' ')})`;
-  const members = Object.entries(value).map(([key, item]) => `('${key}' '${textOf(item)}')`);
-  return `(${members.join(' ')})`;
-}
-
-function isList(value: Value): value is readonly Value[] {
-  return Array.isArray(value);
 }

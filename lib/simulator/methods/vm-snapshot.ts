@@ -1,4 +1,5 @@
 import { formatDate, never } from '../clock';
+import { rowText } from '../database/notation';
 import { flag, list, map, text, without } from '../database/row';
 import { ApiError } from '../errors';
 import { createVbd } from '../pool/attach';
@@ -64,7 +65,7 @@ async function snapshotVm(call: Call, name: string, ignoredVdis: readonly string
       'disk-snapshot-type': 'crash_consistent',
     },
     parent: text(row, 'parent'),
-    snapshot_metadata: `power_state ${text(row, 'power_state')}`,
+    snapshot_metadata: rowText(without(row, 'snapshot_metadata')),
     transportable_snapshot_id: '',
   });
   connect(pool, vm, snapshot, disks, true);

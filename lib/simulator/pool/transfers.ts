@@ -1,4 +1,3 @@
-import { flag, int, map, text } from '../database/row';
 import { ApiError } from '../errors';
 import type {
   Attachment,
@@ -22,6 +21,9 @@ import { createDisk, settle } from './disks';
 import type { Host } from './host';
 import type { Pool } from './pool';
 import { permissionsOf } from './roles';
+import { transferHost, transferVdi } from './transfer-vdi';
+import { beginVmExport } from './vm-export';
+import { beginVmImport } from './vm-import';
 
 /** What the transfer handlers need of a pool. */
 export function transferSide(pool: Pool): TransferPool {
@@ -195,11 +197,11 @@ class Side implements TransferPool {
   }
 
   beginVmExport(options: VmExportOptions): Promise<VmExport> {
-    return Promise.reject(new ApiError('NOT_IMPLEMENTED', `export of ${options.vm}`));
+    return beginVmExport(this.#pool, options);
   }
 
   beginVmImport(options: VmImportOptions): Promise<VmImport> {
-    return Promise.reject(new ApiError('NOT_IMPLEMENTED', `import for ${options.task.ref}`));
+    return beginVmImport(this.#pool, options);
   }
 
   nbdPurpose(): 'nbd' | 'insecure_nbd' | null {
@@ -209,31 +211,4 @@ class Side implements TransferPool {
     if (purposes.has('nbd')) return purposes.has('insecure_nbd') ? null : 'nbd';
     return purposes.has('insecure_nbd') ? 'insecure_nbd' : null;
   }
-}
-
-/** A host as the transfer handlers see it: with the address that a redirect names. */
-export function transferHost({ ref, uuid, location }: Host): TransferHost {
-  return { ref, uuid, address: location };
-}
-
-/** A VDI as the transfer handlers see it. */
-export function transferVdi(pool: Pool, ref: string): TransferVdi {
-  const row = pool.db.row('VDI', ref);
-  const sr = text(row, 'SR');
-  const srRow = pool.db.row('SR', sr);
-  const lvm = text(srRow, 'type').startsWith('lvm');
-  const raw = map(row, 'sm_config')['type'] === 'raw';
-  return {
-    ref,
-    uuid: text(row, 'uuid'),
-    name: text(row, 'name_label'),
-    srRef: sr,
-    sizeBytes: int(row, 'virtual_size'),
-    type: text(row, 'type'),
-    readOnly: flag(row, 'read_only'),
-    store: pool.storeOf(sr),
-    imageId: text(row, 'location'),
-    vhdBacked: !raw,
-    prezeroed: !lvm || (!raw && map(srRow, 'sm_config')['use_vhd'] === 'true'),
-  };
 }
