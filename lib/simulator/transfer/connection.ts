@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 
-/** Bytes read ahead of the copier: enough to keep decryption busy while a block is written, little enough for many transfers. */
-const READ_AHEAD_BYTES = 4 * 1024 * 1024;
+/** Bytes read ahead of the copier: enough to keep decryption busy while a block is written; more would outlive the young heap. */
+const READ_AHEAD_BYTES = 512 * 1024;
 /** How long the far side may take to close after our last byte before the socket is cut. */
 const CLOSE_GRACE_MS = 500;
 
