@@ -127,6 +127,9 @@ export class FakeWorld {
   /** What the connection warns of. */
   warning: string | null = null;
   connects = 0;
+  /** What the engine finds of replicas, and the jobs it was asked about. */
+  replicas: readonly replicas.ReplicaSummary[] = [];
+  readonly askedFor: (string | null)[] = [];
 
   constructor() {
     this.munich.srs = [
@@ -165,6 +168,10 @@ export class FakeWorld {
     const doubles = {
       ...jobs,
       ...replicas,
+      listReplicas: (pool: FakePool, jobId: string | null) => {
+        this.askedFor.push(jobId);
+        return pool.call('pool.get_other_config', []).then(() => this.replicas);
+      },
       missingPermissions,
       TransportError,
       XapiError,
