@@ -1,7 +1,7 @@
 /** Carries out a plan step by step. Decides nothing: a world that no longer matches raises StalePlan. */
 import type { Plan, ReplicatePlan, RepairPlan, Step } from '../planner/plan';
 import type { Attempt } from './attempt';
-import { announceSwap, closeSwap, swapDisks } from './steps/swap';
+import { abandonSwap, announceSwap, closeSwap, swapDisks } from './steps/swap';
 import { applySettings } from './steps/settings';
 import { commitSource, commitTarget, retirePoints } from './steps/commit';
 import { copyOneDisk } from './steps/copy';
@@ -89,7 +89,7 @@ async function perform(attempt: Attempt, step: Step): Promise<void> {
     case 'create-replica':
       return createReplica(attempt, step.sourceVm);
     case 'announce-swap':
-      return announceSwap(attempt, step.copyKind);
+      return announceSwap(attempt, step.copyKind, step.expected);
     case 'swap-disks':
       return swapDisks(attempt);
     case 'apply-settings':
@@ -102,6 +102,8 @@ async function perform(attempt: Attempt, step: Step): Promise<void> {
       return retirePoints(attempt, step.disks);
     case 'close-swap':
       return closeSwap(attempt);
+    case 'abandon-swap':
+      return abandonSwap(attempt);
     case 'destroy-point':
       return destroySnapshot(attempt, attempt.target, step.point, step.disks, [attempt.targetSr.ref]);
     case 'destroy-source-snapshot':

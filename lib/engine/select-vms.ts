@@ -2,6 +2,7 @@
 import type { CallOptions, Pool, VmRecord } from '../xapi';
 import { decode, own } from '../planner/keys';
 import type { JobDefinition } from '../planner/job';
+import { parseTemporaryName } from '../planner/marks';
 
 export type SelectedVm =
   | { readonly kind: 'present'; readonly uuid: string; readonly name: string }
@@ -21,7 +22,10 @@ export async function selectVms(
   return selected.filter(({ uuid }) => wanted.has(uuid.toLowerCase()));
 }
 
-/** Pure part: uuids in any case; a tag never selects a replica, a snapshot or a template. */
+/**
+ * Pure part: uuids in any case; a tag never selects a replica, a snapshot, a template or unfinished work of ours,
+ * all of which inherit tags.
+ */
 export function select(records: readonly VmRecord[], job: JobDefinition): readonly SelectedVm[] {
   const candidates = records.filter((vm) => !vm.is_a_snapshot && !vm.is_control_domain);
   const named = job.selection.uuids.map((uuid): SelectedVm => {
@@ -33,6 +37,7 @@ export function select(records: readonly VmRecord[], job: JobDefinition): readon
   const tagged = candidates
     .filter((vm) => !vm.is_a_template && vm.tags.some((tag) => job.selection.tags.includes(tag)))
     .filter((vm) => own(decode.replica(vm.other_config, vm.uuid)) === null)
+    .filter((vm) => parseTemporaryName(vm.name_label) === null)
     .map((vm): SelectedVm => ({ kind: 'present', uuid: vm.uuid, name: vm.name_label }));
   const all = new Map([...named, ...tagged].map((vm) => [vm.uuid, vm]));
   return [...all.values()].sort((a, b) => a.name.localeCompare(b.name) || a.uuid.localeCompare(b.uuid));

@@ -4,7 +4,7 @@
  * A base is valid only if the commit stands on both sides and every object that it names is still there. This
  * is the one place that decides it: a delta onto anything else silently loses blocks.
  */
-import { own } from './keys';
+import { own, sameUuid } from './keys';
 import type { TargetCommit } from './keys';
 import type { JobDefinition } from './job';
 import type { Observation, ObservedReplica, RecoveryPoint, SourceSnapshot } from './observation';
@@ -59,7 +59,7 @@ function isOfReplica(commit: TargetCommit, job: JobDefinition, replica: Observed
   return (
     commit.job === job.jobId &&
     commit.replica === replica.id.uuid &&
-    commit.sr === job.target.srUuid &&
+    sameUuid(commit.sr, job.target.srUuid) &&
     commit.sourceVm === replica.mark.sourceVm
   );
 }
@@ -82,6 +82,9 @@ function whyNotEqual(snapshot: SourceSnapshot, commit: TargetCommit): string | n
     return 'the commit on its source snapshot is a copy of another object’s';
   const sourceCommit = own(snapshot.commit);
   if (sourceCommit === null) return null;
+  // The key says for whom it is; a record moved to another key by hand says the truth.
+  if (sourceCommit.job !== commit.job || !sameUuid(sourceCommit.sr, commit.sr))
+    return 'its source snapshot was committed for another job or SR';
   if (sourceCommit.point !== commit.self)
     return 'its source snapshot was committed for another recovery point';
   if (sourceCommit.replica !== commit.replica) return 'its source snapshot was committed for another replica';

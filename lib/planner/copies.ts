@@ -22,6 +22,7 @@ export function planCopies(
         : whyFull(
             disk,
             baseSnapshot?.disks.find(({ device }) => device === disk.device),
+            target.zeroedDisks,
           );
     return because === null && baseDisk !== undefined
       ? { kind: 'delta', ...common, base: baseDisk }
@@ -34,17 +35,26 @@ export function planCopies(
   });
 }
 
-function whyFull(disk: ObservedDisk, inBase: ObservedDisk | undefined): string | null {
+function whyFull(disk: ObservedDisk, inBase: ObservedDisk | undefined, zeroedDisks: boolean): string | null {
   if (inBase === undefined) return 'the disk was added since the last recovery point';
+  if (!inBase.isSnapshot)
+    return 'the disk is attached read-only, so that a snapshot shares it and nothing tells what changed';
   if (inBase.snapshotOf !== disk.vdi.uuid)
     return 'the disk was replaced by another since the last recovery point';
+  // The server compares any two disks without a word; a relation over two SRs is none.
+  if (inBase.sr.uuid !== disk.sr.uuid)
+    return 'the disk was moved to another SR since the last recovery point';
   if (inBase.sizeBytes > disk.sizeBytes) return 'the disk is smaller than it was at the last recovery point';
+  // A delta names only what was written: the rest of the new end must read as zeros by itself.
+  if (inBase.sizeBytes < disk.sizeBytes && !zeroedDisks)
+    return 'the disk has grown, and the target SR is not known to hand out zeroed space';
   return null;
 }
 
 /**
- * Bytes the target SR must have free before a byte is sent. On thick SRs a clone needs its full virtual size;
- * on thin ones a full copy needs what the source has allocated (a delta's size is known only from its stream).
+ * Bytes the target SR must have free before a byte is sent. On thick SRs a staging disk needs its full virtual
+ * size, and at the snapshot that commits it as much again as it holds by then; on thin ones a full copy needs
+ * what the source has allocated. What a delta holds is known only from its stream, so it is not counted.
  */
 export function spaceNeeded(
   copies: readonly DiskCopy[],
@@ -52,9 +62,9 @@ export function spaceNeeded(
   allocation: 'thin' | 'thick',
 ): number {
   const needs = copies.map((copy) => {
-    if (allocation === 'thick') return copy.sizeBytes;
-    if (copy.kind === 'delta') return 0;
-    return disks.find(({ device }) => device === copy.device)?.allocatedBytes ?? copy.sizeBytes;
+    const leaf = allocation === 'thick' ? copy.sizeBytes : 0;
+    if (copy.kind === 'delta') return leaf;
+    return leaf + (disks.find(({ device }) => device === copy.device)?.allocatedBytes ?? copy.sizeBytes);
   });
   return needs.reduce((sum, bytes) => sum + bytes, 0);
 }

@@ -29,6 +29,18 @@ export function describeConflict(conflict: Conflict): Described {
         message: `another program is writing to replica ${quoted(conflict.replica)}: ${conflict.mark}`,
         hint: 'wait until it has finished, or clean up after it if it died',
       };
+    case 'network-ambiguous':
+      return {
+        message: `network_map names a source network by a name that several bear: ${conflict.networks.map(quoted).join(', ')}`,
+        hint: 'name those networks by uuid in network_map',
+      };
+    case 'swap-broken':
+      return {
+        message: `an exchange of disks was announced on replica ${quoted(conflict.replica)} and cannot be finished: ${conflict.reasons.join('; ')}`,
+        hint:
+          'its recovery points are untouched; attach the disks from before again, or take the key xenrepl:swap off ' +
+          'the replica, then run again',
+      };
     case 'rival-replicas':
       return {
         message: `more than one VM claims to be the replica: ${conflict.replicas.map(quoted).join(', ')}`,
@@ -53,7 +65,7 @@ export function describeConflict(conflict: Conflict): Described {
       return {
         message:
           conflict.side === 'source'
-            ? `raw disks have no delta export: ${conflict.objects.map(quoted).join(', ')}`
+            ? `only VHD disks have a delta export, these are raw or of another format: ${conflict.objects.map(quoted).join(', ')}`
             : `SR ${conflict.objects.map(quoted).join(', ')} keeps raw disks, which cannot be cloned`,
         hint: 'move the disk to an SR that keeps VHD',
       };
@@ -120,6 +132,8 @@ function describeStep(step: Step): string {
       return `take the content key off ${String(step.disks.length)} older disk(s)`;
     case 'close-swap':
       return 'destroy the disks that were replaced';
+    case 'abandon-swap':
+      return `take the announced exchange of disks back: ${step.because}`;
     case 'destroy-point':
       return `destroy recovery point ${quoted(step.point)}: ${step.because}`;
     case 'destroy-source-snapshot':

@@ -79,48 +79,52 @@ function decodeEntry(key: string, value: string): StoredJob | string {
     return 'the value is not JSON';
   }
   if (typeof parsed !== 'object' || parsed === null) return 'the value is not an object';
-  const members = parsed as Readonly<Record<string, unknown>>;
+  const members = parsed as Members;
   if (members['schemaVersion'] !== 1) {
     return `schema version ${JSON.stringify(members['schemaVersion'])} is not known to this version (1 is)`;
   }
   const definition = readDefinition(members);
   if (typeof definition === 'string') return definition;
   if (definition.jobId !== parsedKey.jobId) return `the value names job ${definition.jobId}, the key another`;
-  return { definition, revision: parsedKey.revision, deleted: members['deleted'] === true };
+  const { deleted } = members;
+  // A tombstone that is misread would bring a job back to life.
+  if (deleted !== undefined && typeof deleted !== 'boolean') return 'deleted is neither true nor false';
+  return { definition, revision: parsedKey.revision, deleted: deleted === true };
 }
 
 class Wrong extends Error {}
 
 /** Reads member by member, so that an unknown member of a newer minor version does no harm. */
-function readDefinition(members: Readonly<Record<string, unknown>>): JobDefinition | string {
+function readDefinition(members: Members): JobDefinition | string {
   try {
-    const source = object(members, 'source');
-    const target = object(members, 'target');
-    const selection = object(members, 'selection');
-    const retention = object(members, 'retention');
+    const job = new Reader('', members);
+    const source = job.object('source');
+    const target = job.object('target');
+    const selection = job.object('selection');
+    const retention = job.object('retention');
     return {
       schemaVersion: 1,
-      jobId: string(members, 'jobId'),
-      scheduleId: string(members, 'scheduleId'),
-      name: string(members, 'name'),
-      enabled: members['enabled'] === true,
-      source: { poolName: string(source, 'poolName'), poolUuid: stringOrNull(source, 'poolUuid') },
+      jobId: job.text('jobId'),
+      scheduleId: job.text('scheduleId'),
+      name: job.text('name'),
+      enabled: job.flag('enabled'),
+      source: { poolName: source.text('poolName'), poolUuid: source.textOrNull('poolUuid') },
       target: {
-        poolName: string(target, 'poolName'),
-        poolUuid: string(target, 'poolUuid'),
-        srUuid: string(target, 'srUuid'),
+        poolName: target.text('poolName'),
+        poolUuid: target.text('poolUuid'),
+        srUuid: target.text('srUuid'),
       },
-      selection: { uuids: strings(selection, 'uuids'), tags: strings(selection, 'tags') },
-      schedule: schedule(object(members, 'schedule')),
+      selection: { uuids: selection.texts('uuids'), tags: selection.texts('tags') },
+      schedule: schedule(job.object('schedule')),
       retention: {
-        latest: integer(retention, 'latest', 1),
-        sourceLatest: integer(retention, 'sourceLatest', 1),
+        latest: retention.integer('latest', 1),
+        sourceLatest: retention.integer('sourceLatest', 1),
       },
-      networkMap: stringMap(object(members, 'networkMap')),
-      onUnmappedNetwork: choice(members, 'onUnmappedNetwork', ['fail', 'omit']),
-      onMissingBase: choice(members, 'onMissingBase', ['fail', 'full']),
-      onDivergence: choice(members, 'onDivergence', ['fail', 'overwrite']),
-      concurrency: integer(members, 'concurrency', 1),
+      networkMap: job.object('networkMap').allTexts(),
+      onUnmappedNetwork: job.choice('onUnmappedNetwork', ['fail', 'omit']),
+      onMissingBase: job.choice('onMissingBase', ['fail', 'full']),
+      onDivergence: job.choice('onDivergence', ['fail', 'overwrite']),
+      concurrency: job.integer('concurrency', 1),
     };
   } catch (error) {
     if (error instanceof Wrong) return error.message;
@@ -128,64 +132,84 @@ function readDefinition(members: Readonly<Record<string, unknown>>): JobDefiniti
   }
 }
 
+function schedule(members: Reader): JobSchedule {
+  const kind = members.choice('kind', ['manual', 'every', 'cron']);
+  switch (kind) {
+    case 'manual':
+      return { kind };
+    case 'every':
+      return { kind, intervalMs: members.integer('intervalMs', 1000) };
+    case 'cron':
+      return { kind, expression: members.text('expression'), timeZone: members.text('timeZone') };
+  }
+}
+
 type Members = Readonly<Record<string, unknown>>;
 
-function object(members: Members, name: string): Members {
-  const value = members[name];
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new Wrong(`${name} is not an object`);
-  return value as Members;
-}
+/** One object of the value; knows where it stands in it, so that a complaint names the member in full. */
+class Reader {
+  readonly #path: string;
+  readonly #members: Members;
 
-function string(members: Members, name: string): string {
-  const value = members[name];
-  if (typeof value !== 'string' || value === '') throw new Wrong(`${name} is not a text`);
-  return value;
-}
-
-function stringOrNull(members: Members, name: string): string | null {
-  return members[name] === null ? null : string(members, name);
-}
-
-function strings(members: Members, name: string): readonly string[] {
-  const value = members[name];
-  if (!Array.isArray(value) || !value.every((item): item is string => typeof item === 'string')) {
-    throw new Wrong(`${name} is not a list of texts`);
+  constructor(path: string, members: Members) {
+    this.#path = path;
+    this.#members = members;
   }
-  return value;
-}
 
-function stringMap(members: Members): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.keys(members).map((name) => [name, string(members, name)]));
-}
-
-function integer(members: Members, name: string, minimum: number): number {
-  const value = members[name];
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < minimum) {
-    throw new Wrong(`${name} is not a whole number of at least ${String(minimum)}`);
+  object(name: string): Reader {
+    const value = this.#value(name);
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw this.#wrong(name, 'is not an object');
+    return new Reader(`${this.#path}${name}.`, value as Members);
   }
-  return value;
-}
 
-function choice<T extends string>(members: Members, name: string, allowed: readonly T[]): T {
-  const found = allowed.find((item) => item === members[name]);
-  if (found === undefined) throw new Wrong(`${name} is none of ${allowed.join(', ')}`);
-  return found;
-}
+  text(name: string): string {
+    const value = this.#value(name);
+    if (typeof value !== 'string' || value === '') throw this.#wrong(name, 'is not a text');
+    return value;
+  }
 
-function schedule(members: Members): JobSchedule {
-  switch (members['kind']) {
-    case 'manual':
-      return { kind: 'manual' };
-    case 'every':
-      return { kind: 'every', intervalMs: integer(members, 'intervalMs', 1000) };
-    case 'cron':
-      return {
-        kind: 'cron',
-        expression: string(members, 'expression'),
-        timeZone: string(members, 'timeZone'),
-      };
-    default:
-      throw new Wrong('schedule.kind is none of manual, every, cron');
+  textOrNull(name: string): string | null {
+    return this.#value(name) === null ? null : this.text(name);
+  }
+
+  texts(name: string): readonly string[] {
+    const value = this.#value(name);
+    if (!Array.isArray(value) || !value.every((item): item is string => typeof item === 'string'))
+      throw this.#wrong(name, 'is not a list of texts');
+    return value;
+  }
+
+  /** The object itself as a map of texts. */
+  allTexts(): Readonly<Record<string, string>> {
+    return Object.fromEntries(Object.keys(this.#members).map((name) => [name, this.text(name)]));
+  }
+
+  flag(name: string): boolean {
+    const value = this.#value(name);
+    if (typeof value !== 'boolean') throw this.#wrong(name, 'is neither true nor false');
+    return value;
+  }
+
+  integer(name: string, minimum: number): number {
+    const value = this.#value(name);
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < minimum)
+      throw this.#wrong(name, `is not a whole number of at least ${String(minimum)}`);
+    return value;
+  }
+
+  choice<T extends string>(name: string, allowed: readonly T[]): T {
+    const found = allowed.find((item) => item === this.#value(name));
+    if (found === undefined) throw this.#wrong(name, `is none of ${allowed.join(', ')}`);
+    return found;
+  }
+
+  #value(name: string): unknown {
+    // Not what every object inherits: a network may be called "constructor".
+    return Object.hasOwn(this.#members, name) ? this.#members[name] : undefined;
+  }
+
+  #wrong(name: string, what: string): Wrong {
+    return new Wrong(`${this.#path}${name} ${what}`);
   }
 }

@@ -73,7 +73,10 @@ export interface SwapDisk {
   readonly device: string;
   /** Disk that was attached before; null where the replica had none at this position. */
   readonly oldVdi: string | null;
+  /** Content ids at the announcement: another one later means that somebody wrote to the disk since. */
+  readonly oldContentId: string | null;
   readonly newVdi: string;
+  readonly newContentId: string | null;
   readonly sourceVdi: string;
   readonly sizeBytes: number;
   readonly bootable: boolean;
@@ -93,7 +96,11 @@ export interface SwapRecord {
   readonly takenAtMs: number;
   readonly disks: readonly SwapDisk[];
   /** Disks of the replica that have no partner on the source any more. */
-  readonly removed: readonly { readonly device: string; readonly oldVdi: string }[];
+  readonly removed: readonly {
+    readonly device: string;
+    readonly oldVdi: string;
+    readonly oldContentId: string | null;
+  }[];
 }
 
 /** Stands on a disk that is being filled. Such a disk is garbage once no lock and no resumable run names it. */
@@ -127,8 +134,13 @@ export function own<T>(found: Found<T>): T | null {
   return found.kind === 'own' ? found.record : null;
 }
 
+/** People write uuids in any case; a job whose target SR is spelled anew is still the same job. */
+export function sameUuid(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
 export function sourceCommitKey(jobId: string, srUuid: string): string {
-  return `${commitKey}:${jobId}:${srUuid}`;
+  return `${commitKey}:${jobId}:${srUuid.toLowerCase()}`;
 }
 
 export const encode = {
@@ -206,13 +218,15 @@ const shapes = {
     disks: listOf({
       device: text,
       oldVdi: textOrNull,
+      oldContentId: textOrNull,
       newVdi: text,
+      newContentId: textOrNull,
       sourceVdi: text,
       sizeBytes: count,
       bootable: flag,
       digest: text,
     }),
-    removed: listOf({ device: text, oldVdi: text }),
+    removed: listOf({ device: text, oldVdi: text, oldContentId: textOrNull }),
   },
   staging: { ...identity, run: text, sourceVm: text, device: text },
   run: { ...identity, run: text, sr: text },
@@ -262,8 +276,21 @@ export function withoutReplicationKeys(otherConfig: StringMap): Readonly<Record<
   return Object.fromEntries(Object.entries(otherConfig).filter(([key]) => !isReplicationKey(key)));
 }
 
-/** Source commits of any job on this map: a snapshot that bears one of another target must not be destroyed. */
-export function otherSourceCommits(otherConfig: StringMap, jobId: string, srUuid: string): readonly string[] {
+/**
+ * Keys of other jobs' and targets' commits that stand on this snapshot: it must not be destroyed. A copied commit
+ * holds nothing back; one that cannot be read does, since it may be a newer version's.
+ */
+export function otherSourceCommits(
+  otherConfig: StringMap,
+  selfUuid: string,
+  jobId: string,
+  srUuid: string,
+): readonly string[] {
   const mine = sourceCommitKey(jobId, srUuid);
-  return Object.keys(otherConfig).filter((key) => key.startsWith(`${commitKey}:`) && key !== mine);
+  return Object.keys(otherConfig).filter(
+    (key) =>
+      key.startsWith(`${commitKey}:`) &&
+      key !== mine &&
+      find(otherConfig, key, selfUuid, shapes.sourceCommit).kind !== 'copied',
+  );
 }

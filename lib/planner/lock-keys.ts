@@ -72,23 +72,20 @@ export function encodeHolder(holder: LockHolder): string {
  * let two runs write to one replica.
  */
 export function readLock(otherConfig: StringMap, lock: LockName, nowMs: number): LockState {
-  const highest = Math.max(0, ...numbers(otherConfig, lock));
+  const highest = Math.max(0, ...entries(otherConfig, lock).map(({ n }) => n));
   const value = otherConfig[lockKey(lock, highest)];
   if (highest === 0 || value === undefined) return { kind: 'free', highest };
   if (otherConfig[releasedKey(lock, highest)] !== undefined) return { kind: 'free', highest };
   const holder = parseHolder(value);
-  const untilMs = leaseUntil(otherConfig, lock, highest, holder);
+  const untilMs = Math.min(leaseUntil(otherConfig, lock, highest, holder), lastDateMs);
   return { kind: untilMs > nowMs ? 'held' : 'expired', highest, holder, untilMs };
 }
 
 /** Keys of numbers below the highest: nobody needs them once a higher one stands. */
 export function obsoleteLockKeys(otherConfig: StringMap, lock: LockName, highest: number): readonly string[] {
-  const stem = `${prefix}${lock.jobId}:${lock.vmUuid}:`;
-  return Object.keys(otherConfig).filter((key) => {
-    if (!key.startsWith(stem)) return false;
-    const n = Number.parseInt(key.slice(stem.length), 10);
-    return Number.isSafeInteger(n) && n < highest;
-  });
+  return entries(otherConfig, lock)
+    .filter(({ n }) => n < highest)
+    .map(({ key }) => key);
 }
 
 /** VMs for which a lock of this job is held now, with the run that holds it. */
@@ -109,12 +106,21 @@ export function heldLocks(
   return held;
 }
 
-function numbers(otherConfig: StringMap, lock: LockName): readonly number[] {
+/**
+ * All keys of this lock with their number, releases and renewals included: where those of a number stand without
+ * its holder, that number was given out and must not be given out again. Anything else is not ours to judge.
+ */
+function entries(
+  otherConfig: StringMap,
+  lock: LockName,
+): readonly { readonly key: string; readonly n: number }[] {
   const stem = `${prefix}${lock.jobId}:${lock.vmUuid}:`;
-  return Object.keys(otherConfig)
-    .filter((key) => key.startsWith(stem))
-    .map((key) => Number(key.slice(stem.length)))
-    .filter((n) => Number.isSafeInteger(n) && n > 0);
+  return Object.keys(otherConfig).flatMap((key) => {
+    const [, digits] = key.startsWith(stem)
+      ? (/^([1-9]\d{0,14})(?::released|:lease:\d{1,16})?$/.exec(key.slice(stem.length)) ?? [])
+      : [];
+    return digits === undefined ? [] : [{ key, n: Number(digits) }];
+  });
 }
 
 function leaseUntil(otherConfig: StringMap, lock: LockName, n: number, holder: LockHolder): number {
@@ -126,10 +132,13 @@ function leaseUntil(otherConfig: StringMap, lock: LockName, n: number, holder: L
   return Math.max(holder.takenAtMs + holder.leaseMs, ...renewals);
 }
 
+/** The last moment that a date can hold: later ones cannot be printed. */
+const lastDateMs = 8_640_000_000_000_000;
+
 const unreadable: LockHolder = {
   run: '',
   who: 'a holder whose record cannot be read',
-  takenAtMs: Number.MAX_SAFE_INTEGER,
+  takenAtMs: lastDateMs,
   leaseMs: 0,
 };
 
@@ -138,9 +147,13 @@ function parseHolder(value: string): LockHolder {
     const parsed = JSON.parse(value) as Partial<Record<keyof LockHolder, unknown>> | null;
     const { run, who, takenAtMs, leaseMs } = parsed ?? {};
     if (typeof run !== 'string' || typeof who !== 'string') return unreadable;
-    if (typeof takenAtMs !== 'number' || typeof leaseMs !== 'number') return unreadable;
+    if (!isDuration(takenAtMs) || !isDuration(leaseMs)) return unreadable;
     return { run, who, takenAtMs, leaseMs };
   } catch {
     return unreadable;
   }
+}
+
+function isDuration(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

@@ -14,13 +14,15 @@ export interface ObservedDisk {
   readonly vdi: ObjectId;
   readonly sizeBytes: number;
   readonly bootable: boolean;
+  /** False for a disk that a snapshot VM merely shares: XAPI does not snapshot what is attached read-only. */
+  readonly isSnapshot: boolean;
   /** uuid of the disk this one is a snapshot of; null where it is none or that disk is gone. */
   readonly snapshotOf: string | null;
   readonly contentId: string | null;
   /** Xen Orchestra's content key: only the newest recovery point may bear it. */
   readonly contentKey: string | null;
   readonly sr: ObjectId;
-  /** True for a raw volume (no VHD): it cannot be exported as a delta or cloned. */
+  /** True for a raw volume or any other image that is no VHD: it cannot be exported as a delta. */
   readonly raw: boolean;
   /** Bytes allocated in the disk's whole chain: an upper bound of what a full copy of it carries. */
   readonly allocatedBytes: number;
@@ -50,6 +52,8 @@ export interface SourceObservation {
   readonly disks: readonly ObservedDisk[];
   readonly cards: readonly ObservedCard[];
   readonly snapshots: readonly SourceSnapshot[];
+  /** All networks of the pool: a name says which one is meant only where no other bears it. */
+  readonly networks: readonly ObjectId[];
   /** Set where the VM is itself a replica of this job: a job must not replicate its own replicas. */
   readonly replicaOf: string | null;
 }
@@ -61,9 +65,20 @@ export interface RecoveryPoint {
   readonly commit: Found<TargetCommit>;
 }
 
-/** A disk of the live replica, with what is known about writes since the newest recovery point. */
+/** A disk of the live replica; `changed` says whether it differs from every recovery point. */
 export interface ReplicaDisk extends ObservedDisk {
   readonly changed: 'no' | 'yes' | 'unknown';
+}
+
+/** A disk that an announced exchange brings in, as it is now; null where it is gone. */
+export interface AnnouncedDisk {
+  readonly device: string;
+  readonly uuid: string;
+  readonly found: {
+    readonly contentId: string | null;
+    /** VMs other than the replica that have it attached; control domains do not count. */
+    readonly usedBy: readonly ObjectId[];
+  } | null;
 }
 
 export interface ObservedReplica {
@@ -74,6 +89,8 @@ export interface ObservedReplica {
   readonly disks: readonly ReplicaDisk[];
   readonly points: readonly RecoveryPoint[];
   readonly swap: Found<SwapRecord>;
+  /** The new disks of an announced exchange; empty where none is announced. */
+  readonly announced: readonly AnnouncedDisk[];
   readonly settings: VmSettings;
   readonly cards: readonly ObservedCard[];
   /** Name of the tool and mark, where another program is writing to this replica right now. */
@@ -88,6 +105,8 @@ export interface Leftover {
   readonly run: string;
   /** For a VM: its own disks, which go with it. Never a CD's, never one that another VM uses. */
   readonly disks: readonly ObjectId[];
+  /** What its disks hold by themselves: free again once it is discarded. */
+  readonly reclaimableBytes: number;
 }
 
 export interface TargetObservation {

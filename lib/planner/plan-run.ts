@@ -1,5 +1,5 @@
 /** The decision of one attempt for one VM: pure, so that every case can be a line in a table. */
-import { committedPoints, findBase } from './base';
+import { findBase } from './base';
 import type { BaseSearch } from './base';
 import { planCopies, spaceNeeded } from './copies';
 import type { JobDefinition } from './job';
@@ -7,7 +7,8 @@ import { own } from './keys';
 import { planCards } from './networks';
 import type { CardPlan } from './networks';
 import type { Observation, ObservedReplica } from './observation';
-import type { Base, Conflict, DiskCopy, Plan, RepairPlan, Step } from './plan';
+import type { Base, Conflict, DiskCopy, ExpectedDisk, Plan, Step } from './plan';
+import { planRepair } from './repair';
 import { pointsToDestroy, sourceSnapshotsToDestroy } from './retention';
 
 export function planRun(job: JobDefinition, observation: Observation): Plan {
@@ -21,10 +22,11 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
   const search = findBase(observation, job);
   const base = search.kind === 'found' ? search.base : null;
   const baseSnapshot = source.snapshots.find(({ id }) => id.uuid === base?.sourceSnapshot.uuid) ?? null;
-  const copies = planCopies(source.disks, base, baseSnapshot, whyNoBase(search, target.replica), target);
-  const cards = planCards(job, source.cards, target.networks);
+  const copies = planCopies(source.disks, base, baseSnapshot, whyNoBase(search, observation), target);
+  const cards = planCards(job, source.cards, source.networks, target.networks);
   const spaceNeededBytes = spaceNeeded(copies, source.disks, target.allocation);
   const conflicts = [
+    ...storageConflicts(observation),
     ...baseConflicts(job, search, observation),
     ...divergenceConflicts(job, target.replica),
     ...cards.conflicts,
@@ -67,7 +69,7 @@ function steps(
     ...copies.filter(({ kind }) => kind === 'full').map(createDisk),
     ...copies.map((copy): Step => ({ kind: 'copy-disk', copy })),
     ...(target.replica === null ? [{ kind: 'create-replica', sourceVm: source.vm } as const] : []),
-    { kind: 'announce-swap', copyKind },
+    { kind: 'announce-swap', copyKind, expected: expectedDisks(job, target.replica) },
     { kind: 'swap-disks' },
     { kind: 'apply-settings', cards: cards.cards },
     { kind: 'commit-target' },
@@ -79,49 +81,14 @@ function steps(
   ];
 }
 
-function createDisk(copy: DiskCopy): Step {
-  return { kind: 'create-disk', device: copy.device, sizeBytes: copy.sizeBytes, name: copy.sourceVdi.name };
+/** What was judged not to be anybody's work must still be what is replaced in the end. */
+function expectedDisks(job: JobDefinition, replica: ObservedReplica | null): readonly ExpectedDisk[] | null {
+  if (job.onDivergence === 'overwrite') return null;
+  return (replica?.disks ?? []).map(({ device, vdi, contentId }) => ({ device, vdi, contentId }));
 }
 
-/** Finishes an interrupted exchange of disks or a commit that reached only the target. */
-function planRepair(job: JobDefinition, observation: Observation): RepairPlan | null {
-  const { source, target } = observation;
-  const { replica } = target;
-  if (replica === null) return null;
-  const swap = own(replica.swap);
-  if (swap === null) {
-    const search = findBase(observation, job);
-    if (search.kind !== 'unfinished') return null;
-    return {
-      kind: 'repair',
-      vm: source.vm,
-      because: `recovery point "${search.point.id.name}" is committed, its source snapshot not yet`,
-      replica: replica.id,
-      swap: null,
-      commit: search.commit,
-      steps: [{ kind: 'commit-source' }],
-    };
-  }
-  const committed = committedPoints(job, replica).find(({ commit }) => commit.run === swap.run);
-  const snapshot = source.snapshots.find(({ id }) => id.uuid === swap.sourceSnapshot);
-  const cards = planCards(job, source.cards, target.networks);
-  return {
-    kind: 'repair',
-    vm: source.vm,
-    because: `run ${swap.run} announced an exchange of disks and did not finish it`,
-    replica: replica.id,
-    swap,
-    commit: committed?.commit ?? null,
-    steps: [
-      { kind: 'swap-disks' },
-      ...(snapshot !== undefined && committed === undefined && cards.conflicts.length === 0
-        ? [{ kind: 'apply-settings', cards: cards.cards } as const]
-        : []),
-      ...(committed === undefined ? [{ kind: 'commit-target' } as const] : []),
-      ...(snapshot === undefined ? [] : [{ kind: 'commit-source' } as const]),
-      { kind: 'close-swap' },
-    ],
-  };
+function createDisk(copy: DiskCopy): Step {
+  return { kind: 'create-disk', device: copy.device, sizeBytes: copy.sizeBytes, name: copy.sourceVdi.name };
 }
 
 /** What forbids even finishing an interrupted run. */
@@ -134,10 +101,6 @@ function conflictsBeforeRepair(job: JobDefinition, observation: Observation): re
     const all = [...(target.replica === null ? [] : [target.replica.id]), ...target.rivals];
     conflicts.push({ kind: 'rival-replicas', replicas: all });
   }
-  if (source.disks.length === 0) conflicts.push({ kind: 'no-disks', vm: source.vm });
-  const raw = source.disks.filter((disk) => disk.raw).map(({ vdi }) => vdi);
-  if (raw.length > 0) conflicts.push({ kind: 'raw-disk', side: 'source', objects: raw });
-  if (target.rawDisks) conflicts.push({ kind: 'raw-disk', side: 'target', objects: [target.sr] });
   const { replica } = target;
   if (replica !== null && replica.powerState !== 'Halted') {
     conflicts.push({ kind: 'replica-not-halted', replica: replica.id, powerState: replica.powerState });
@@ -148,10 +111,25 @@ function conflictsBeforeRepair(job: JobDefinition, observation: Observation): re
   return conflicts;
 }
 
-function whyNoBase(search: BaseSearch, replica: ObservedReplica | null): string {
+/** What forbids a copy, though not the end of one that is complete already. */
+function storageConflicts({ source, target }: Observation): readonly Conflict[] {
+  const conflicts: Conflict[] = [];
+  if (source.disks.length === 0) conflicts.push({ kind: 'no-disks', vm: source.vm });
+  const raw = source.disks.filter((disk) => disk.raw).map(({ vdi }) => vdi);
+  if (raw.length > 0) conflicts.push({ kind: 'raw-disk', side: 'source', objects: raw });
+  if (target.rawDisks) conflicts.push({ kind: 'raw-disk', side: 'target', objects: [target.sr] });
+  return conflicts;
+}
+
+function whyNoBase(search: BaseSearch, { source, target }: Observation): string {
   if (search.kind === 'none' && search.reasons.length > 0)
     return `no common base: ${search.reasons.join('; ')}`;
-  return replica === null ? 'the first copy' : 'the replica has no committed recovery point';
+  if (target.replica !== null) return 'the replica has no committed recovery point';
+  // Somebody removed the replica or its mark: a second full copy must not look like the first.
+  const known = source.snapshots.flatMap(({ commit }) => own(commit)?.replica ?? []);
+  return known.length === 0
+    ? 'the first copy'
+    : `the replica of earlier copies (${[...new Set(known)].join(', ')}) is not on the target pool any more`;
 }
 
 function baseConflicts(
@@ -160,7 +138,8 @@ function baseConflicts(
   observation: Observation,
 ): readonly Conflict[] {
   if (search.kind !== 'none' || job.onMissingBase === 'full') return [];
-  const points = observation.target.replica?.points ?? [];
+  const unfinished = new Set(observation.leftovers.map(({ id }) => id.uuid));
+  const points = (observation.target.replica?.points ?? []).filter(({ id }) => !unfinished.has(id.uuid));
   // An empty shell of a replica lost nothing: its first copy is still to come.
   if (points.length === 0) return [];
   const reason =
@@ -181,9 +160,12 @@ function divergenceConflicts(job: JobDefinition, replica: ObservedReplica | null
   ];
 }
 
-function spaceConflicts(observation: Observation, needBytes: number): readonly Conflict[] {
-  const { sr, freeBytes } = observation.target;
-  return needBytes > freeBytes ? [{ kind: 'no-space', sr, needBytes, freeBytes }] : [];
+/** Leftovers go before the first byte is sent: what they hold must not keep the job from discarding them. */
+function spaceConflicts({ target, leftovers }: Observation, needBytes: number): readonly Conflict[] {
+  const freeBytes = leftovers
+    .filter(({ side }) => side === 'target')
+    .reduce((sum, { reclaimableBytes }) => sum + reclaimableBytes, target.freeBytes);
+  return needBytes > freeBytes ? [{ kind: 'no-space', sr: target.sr, needBytes, freeBytes }] : [];
 }
 
 function noteOf(copy: DiskCopy): readonly string[] {

@@ -36,6 +36,13 @@ export type DiskCopy =
       readonly elideZeros: boolean;
     };
 
+/** A disk of the live replica that is about to be replaced: hours may lie between observation and exchange. */
+export interface ExpectedDisk {
+  readonly device: string;
+  readonly vdi: ObjectId;
+  readonly contentId: string | null;
+}
+
 export interface PlannedCard extends Omit<ObservedCard, 'network'> {
   readonly network: ObjectId;
 }
@@ -52,13 +59,19 @@ export type Step =
     }
   | { readonly kind: 'copy-disk'; readonly copy: DiskCopy }
   | { readonly kind: 'create-replica'; readonly sourceVm: ObjectId }
-  | { readonly kind: 'announce-swap'; readonly copyKind: CopyKind }
+  | {
+      readonly kind: 'announce-swap';
+      readonly copyKind: CopyKind;
+      /** The replica's disks as they were observed; null where the job is told to overwrite whatever is there. */
+      readonly expected: readonly ExpectedDisk[] | null;
+    }
   | { readonly kind: 'swap-disks' }
   | { readonly kind: 'apply-settings'; readonly cards: readonly PlannedCard[] }
   | { readonly kind: 'commit-target' }
   | { readonly kind: 'commit-source' }
   | { readonly kind: 'retire-points'; readonly disks: readonly ObjectId[] }
   | { readonly kind: 'close-swap' }
+  | { readonly kind: 'abandon-swap'; readonly because: string }
   | {
       readonly kind: 'destroy-point';
       readonly point: ObjectId;
@@ -80,9 +93,12 @@ export type Conflict =
   | { readonly kind: 'target-diverged'; readonly replica: ObjectId; readonly disks: readonly string[] }
   | { readonly kind: 'replica-not-halted'; readonly replica: ObjectId; readonly powerState: string }
   | { readonly kind: 'foreign-transfer'; readonly replica: ObjectId; readonly mark: string }
+  /** An announced exchange of disks that can be neither finished nor taken back without a person. */
+  | { readonly kind: 'swap-broken'; readonly replica: ObjectId; readonly reasons: readonly string[] }
   | { readonly kind: 'rival-replicas'; readonly replicas: readonly ObjectId[] }
   | { readonly kind: 'network-unmapped'; readonly networks: readonly ObjectId[] }
   | { readonly kind: 'network-unknown'; readonly wanted: readonly string[] }
+  | { readonly kind: 'network-ambiguous'; readonly networks: readonly ObjectId[] }
   | {
       readonly kind: 'no-space';
       readonly sr: ObjectId;

@@ -13,7 +13,7 @@ export function pointsToDestroy(job: JobDefinition, observation: Observation): r
       kind: 'destroy-point',
       point: point.id,
       disks: point.disks
-        .filter(({ vdi }) => commit.disks.some((disk) => disk.vdi === vdi.uuid))
+        .filter(({ isSnapshot, vdi }) => isSnapshot && commit.disks.some((disk) => disk.vdi === vdi.uuid))
         .map(({ vdi }) => vdi),
       because: `superseded: the job keeps ${String(job.retention.latest)}, and this run's point is the new base`,
     }));
@@ -35,7 +35,8 @@ export function sourceSnapshotsToDestroy(job: JobDefinition, observation: Observ
     .map(({ snapshot }) => ({
       kind: 'destroy-source-snapshot',
       snapshot: snapshot.id,
-      disks: snapshot.disks.map(({ vdi }) => vdi),
+      // A disk that the snapshot merely shares is the VM's own: it may be detached there and still be wanted.
+      disks: snapshot.disks.filter(({ isSnapshot }) => isSnapshot).map(({ vdi }) => vdi),
       because:
         'superseded: this run committed a newer snapshot on both sides, and no other target needs this one',
     }));

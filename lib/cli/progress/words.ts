@@ -86,6 +86,8 @@ function startOf(step: StepKind): readonly string[] {
       return ['exchanging the disks of the replica'];
     case 'commit-target':
       return ['making the recovery point'];
+    case 'abandon-swap':
+      return ['taking back an exchange of disks that cannot be finished'];
     case 'destroy-point':
       return ['removing a recovery point that retention no longer keeps'];
     case 'destroy-source-snapshot':

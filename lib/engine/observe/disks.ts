@@ -33,13 +33,19 @@ function toDisk(world: World, device: string, bootable: boolean, ref: string, vd
     vdi: vdiId(ref, vdi),
     sizeBytes: vdi.virtual_size,
     bootable,
+    isSnapshot: vdi.is_a_snapshot,
     snapshotOf: isNullRef(vdi.snapshot_of) ? null : (world.vdis.get(vdi.snapshot_of)?.uuid ?? null),
     contentId: vdi.other_config['content_id'] ?? null,
     contentKey: vdi.other_config['xo:backup:contentKey'] ?? null,
     sr: { ref: vdi.SR, uuid: sr?.uuid ?? '', name: sr?.name_label ?? 'an SR that is gone' },
-    raw: vdi.sm_config['type'] === 'raw',
+    raw: isNoVhd(vdi),
     allocatedBytes: allocatedBytes(world, vdi),
   };
+}
+
+/** The storage layer says `aio` of a raw file or volume; newer releases also know qcow2 images. */
+function isNoVhd({ sm_config: config }: VdiRecord): boolean {
+  return config['type'] === 'raw' || config['vdi_type'] === 'aio' || config['image-format'] === 'qcow2';
 }
 
 /** Physical bytes of the disk and of the hidden parents it builds upon, at most its virtual size. */
@@ -53,6 +59,11 @@ function allocatedBytes(world: World, vdi: VdiRecord): number {
   }
   // Not known yet (0 until the SR was scanned): count the worst case rather than nothing.
   return total === 0 ? vdi.virtual_size : Math.min(total, vdi.virtual_size);
+}
+
+/** Physical bytes of these disks alone, without what they share with others: free again once they are gone. */
+export function ownBytes(world: World, disks: readonly ObjectId[]): number {
+  return disks.reduce((sum, { ref }) => sum + (world.vdis.get(ref)?.physical_utilisation ?? 0), 0);
 }
 
 export function cardsOf(world: World, vm: VmRecord): readonly ObservedCard[] {

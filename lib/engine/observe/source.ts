@@ -1,11 +1,11 @@
 /** The source side of an observation. */
 import { isNullRef, parseXapiDate } from '../../xapi';
 import type { VmRecord } from '../../xapi';
-import { decode, otherSourceCommits, own } from '../../planner/keys';
+import { decode, otherSourceCommits, own, sameUuid } from '../../planner/keys';
 import type { JobDefinition } from '../../planner/job';
 import { parseTemporaryName } from '../../planner/marks';
 import type { Leftover, SourceObservation, SourceSnapshot } from '../../planner/observation';
-import { cardsOf, disksOf, vmId } from './disks';
+import { cardsOf, disksOf, ownBytes, vmId } from './disks';
 import type { World } from './world';
 
 export function observeSource(
@@ -22,6 +22,7 @@ export function observeSource(
     disks: disksOf(world, vm),
     cards: cardsOf(world, vm),
     snapshots: snapshotsOf(world, vmRef).map(([ref, snapshot]) => toSnapshot(world, job, ref, snapshot)),
+    networks: [...world.networks].map(([ref, { uuid, name_label: name }]) => ({ ref, uuid, name })),
     replicaOf: replica?.job === job.jobId ? replica.job : null,
   };
 }
@@ -36,19 +37,33 @@ export function sourceLeftovers(
   return snapshotsOf(world, vmRef).flatMap(([ref, snapshot]): Leftover[] => {
     const { other_config: otherConfig, uuid } = snapshot;
     if (own(decode.sourceCommit(otherConfig, uuid, job.jobId, job.target.srUuid)) !== null) return [];
-    if (otherSourceCommits(otherConfig, job.jobId, job.target.srUuid).length > 0) return [];
-    const mark = own(decode.run(otherConfig, uuid));
-    const name = parseTemporaryName(snapshot.name_label);
-    const run =
-      mark?.job === job.jobId && mark.sr === job.target.srUuid
-        ? mark.run
-        : name?.role === 'snapshot' && name.job === job.jobId && name.sourceVm === vm.uuid
-          ? name.run
-          : null;
+    if (otherSourceCommits(otherConfig, uuid, job.jobId, job.target.srUuid).length > 0) return [];
+    const run = deadRun(snapshot, job, vm.uuid);
     if (run === null) return [];
-    const disks = disksOf(world, snapshot).map(({ vdi }) => vdi);
-    return [{ kind: 'vm', side: 'source', id: vmId(ref, snapshot), run, disks }];
+    // A disk that the snapshot merely shares is the VM's own.
+    const disks = disksOf(world, snapshot).filter(({ isSnapshot }) => isSnapshot);
+    const vdis = disks.map(({ vdi }) => vdi);
+    return [
+      {
+        kind: 'vm',
+        side: 'source',
+        id: vmId(ref, snapshot),
+        run,
+        disks: vdis,
+        reclaimableBytes: ownBytes(world, vdis),
+      },
+    ];
   });
+}
+
+/** The run of this job that took the snapshot, or null. A mark says it alone: a name does not tell the target. */
+function deadRun(snapshot: VmRecord, job: JobDefinition, sourceVmUuid: string): string | null {
+  const mark = own(decode.run(snapshot.other_config, snapshot.uuid));
+  if (mark !== null) return mark.job === job.jobId && sameUuid(mark.sr, job.target.srUuid) ? mark.run : null;
+  const name = parseTemporaryName(snapshot.name_label);
+  return name?.role === 'snapshot' && name.job === job.jobId && name.sourceVm === sourceVmUuid
+    ? name.run
+    : null;
 }
 
 function snapshotsOf(world: World, vmRef: string): readonly (readonly [string, VmRecord])[] {
@@ -65,6 +80,6 @@ function toSnapshot(world: World, job: JobDefinition, ref: string, snapshot: VmR
     disks: disksOf(world, snapshot),
     commit: decode.sourceCommit(otherConfig, uuid, job.jobId, job.target.srUuid),
     runMark: decode.run(otherConfig, uuid),
-    otherCommits: otherSourceCommits(otherConfig, job.jobId, job.target.srUuid),
+    otherCommits: otherSourceCommits(otherConfig, uuid, job.jobId, job.target.srUuid),
   };
 }

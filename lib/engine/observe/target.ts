@@ -2,21 +2,24 @@
 import { isNullRef, parseXapiDate } from '../../xapi';
 import type { SrRecord, VdiRecord, VmRecord } from '../../xapi';
 import { committedPoints } from '../../planner/base';
-import { decode, own } from '../../planner/keys';
-import type { ReplicaMark } from '../../planner/keys';
+import { decode, own, sameUuid } from '../../planner/keys';
+import type { ReplicaMark, StagingMark } from '../../planner/keys';
 import type { JobDefinition } from '../../planner/job';
 import { parseTemporaryName } from '../../planner/marks';
 import type {
+  AnnouncedDisk,
   Leftover,
   ObjectId,
+  ObservedDisk,
   ObservedReplica,
   RecoveryPoint,
   ReplicaDisk,
   TargetObservation,
 } from '../../planner/observation';
-import { cardsOf, disksOf, vdiId, vmId } from './disks';
+import { cardsOf, disksOf, ownBytes, vdiId, vmId } from './disks';
 import { settingsOf } from './settings';
 import { storageFacts } from './storage';
+import { byUuid } from './world';
 import type { World } from './world';
 
 export function observeTarget(
@@ -48,7 +51,7 @@ export function observeTarget(
 export function replicaMark(vm: VmRecord, job: JobDefinition, sourceVmUuid: string): ReplicaMark | null {
   if (vm.is_a_snapshot) return null;
   const mark = own(decode.replica(vm.other_config, vm.uuid));
-  if (mark === null || mark.job !== job.jobId || mark.sr !== job.target.srUuid) return null;
+  if (mark === null || mark.job !== job.jobId || !sameUuid(mark.sr, job.target.srUuid)) return null;
   return mark.sourceVm === sourceVmUuid ? mark : null;
 }
 
@@ -58,24 +61,41 @@ export function targetLeftovers(world: World, job: JobDefinition, sourceVmUuid: 
     const run = deadRun(vm, job, sourceVmUuid);
     if (run === null) return [];
     const disks = disksOf(world, vm)
+      // A clone has clones, a snapshot has snapshots; anything else it merely shares with its owner.
+      .filter(({ isSnapshot }) => isSnapshot === vm.is_a_snapshot)
       .map(({ vdi }) => vdi)
       .filter((vdi) => usersOf(world, vdi.ref).every((user) => user === ref));
-    return [{ kind: 'vm', side: 'target', id: vmId(ref, vm), run, disks }];
+    const reclaimableBytes = ownBytes(world, disks);
+    return [{ kind: 'vm', side: 'target', id: vmId(ref, vm), run, disks, reclaimableBytes }];
   });
   const inShells = new Set(shells.flatMap(({ disks }) => disks.map(({ ref }) => ref)));
   const disks = [...world.vdis].flatMap(([ref, vdi]): Leftover[] => {
-    // A disk that we create is born under a temporary name; one that we clone comes with its shell.
-    const mark = own(decode.staging(vdi.other_config, vdi.uuid)) ?? parseTemporaryName(vdi.name_label);
+    const mark = stagingMark(vdi);
     if (mark?.job !== job.jobId || mark.sourceVm !== sourceVmUuid || inShells.has(ref)) return [];
     if (vdi.is_a_snapshot || userVmsOf(world, vdi).length > 0) return [];
-    return [{ kind: 'disk', side: 'target', id: vdiId(ref, vdi), run: mark.run, disks: [] }];
+    const id = vdiId(ref, vdi);
+    const reclaimableBytes = ownBytes(world, [id]);
+    return [{ kind: 'disk', side: 'target', id, run: mark.run, disks: [], reclaimableBytes }];
   });
   return [...shells, ...disks];
+}
+
+/**
+ * A disk that we create is born under a temporary name and marked right after; one that we clone comes with its
+ * shell. A copied mark tells that somebody copied our disk: the copy is theirs, whatever its name.
+ */
+function stagingMark(vdi: VdiRecord): Pick<StagingMark, 'job' | 'sourceVm' | 'run'> | null {
+  const found = decode.staging(vdi.other_config, vdi.uuid);
+  if (found.kind !== 'absent') return own(found);
+  const name = parseTemporaryName(vdi.name_label);
+  return name?.role === 'staging' ? name : null;
 }
 
 /** The run that made this VM and died, or null where the VM is none of our unfinished work. */
 function deadRun(vm: VmRecord, job: JobDefinition, sourceVmUuid: string): string | null {
   if (own(decode.targetCommit(vm.other_config, vm.uuid)) !== null) return null;
+  // Marked as the replica, it is the replica, even where its run died before it got its final name.
+  if (replicaMark(vm, job, sourceVmUuid) !== null) return null;
   const name = parseTemporaryName(vm.name_label);
   if (name !== null && name.role !== 'snapshot' && name.job === job.jobId && name.sourceVm === sourceVmUuid) {
     return name.run;
@@ -83,9 +103,8 @@ function deadRun(vm: VmRecord, job: JobDefinition, sourceVmUuid: string): string
   const mark = own(decode.run(vm.other_config, vm.uuid));
   const replica = decode.replica(vm.other_config, vm.uuid);
   const ofThisVm = replica.kind === 'copied' && replica.record.sourceVm === sourceVmUuid;
-  return mark?.job === job.jobId && mark.sr === job.target.srUuid && vm.is_a_snapshot && ofThisVm
-    ? mark.run
-    : null;
+  const ofThisJob = mark?.job === job.jobId && sameUuid(mark.sr, job.target.srUuid);
+  return ofThisJob && vm.is_a_snapshot && ofThisVm ? mark.run : null;
 }
 
 function usersOf(world: World, vdiRef: string): readonly string[] {
@@ -121,12 +140,26 @@ function toReplica(
     disks: [],
     points,
     swap: decode.swap(vm.other_config, vm.uuid),
+    announced: announcedDisks(world, ref, vm),
     settings: settingsOf(vm),
     cards: cardsOf(world, vm),
     foreignTransfer: foreignTransfer(world, vm),
   };
-  const newest = committedPoints(job, replica)[0]?.point ?? null;
-  return { ...replica, disks: disksOf(world, vm).map((disk) => withChange(disk, newest)) };
+  const committed = committedPoints(job, replica).map(({ point }) => point);
+  return { ...replica, disks: disksOf(world, vm).map((disk) => withChange(disk, committed)) };
+}
+
+/** What became of the disks that an announced exchange brings in. */
+function announcedDisks(world: World, replicaRef: string, vm: VmRecord): readonly AnnouncedDisk[] {
+  return (own(decode.swap(vm.other_config, vm.uuid))?.disks ?? []).map(({ device, newVdi: uuid }) => {
+    const vdi = byUuid(world.vdis, uuid);
+    if (vdi === null) return { device, uuid, found: null };
+    const usedBy = userVmsOf(world, vdi.record).flatMap((ref) => {
+      const user = world.vms.get(ref);
+      return user === undefined || ref === replicaRef ? [] : [vmId(ref, user)];
+    });
+    return { device, uuid, found: { contentId: vdi.record.other_config['content_id'] ?? null, usedBy } };
+  });
 }
 
 function toPoint(world: World, ref: string, point: VmRecord): RecoveryPoint {
@@ -140,14 +173,14 @@ function toPoint(world: World, ref: string, point: VmRecord): RecoveryPoint {
 
 /**
  * The storage layer gives a disk a new content id whenever it was attached for writing, and copies it on
- * snapshot: equal and present means equal content. Anything else must be asked of the disks themselves.
+ * snapshot: equal and present means equal content. Anything else must be asked of the disks themselves. Equal to
+ * any recovery point is enough: nothing is lost with a replica that somebody set back to an older one.
  */
-function withChange(
-  disk: ReplicaDisk | Omit<ReplicaDisk, 'changed'>,
-  newest: RecoveryPoint | null,
-): ReplicaDisk {
-  const partner = newest?.disks.find(({ device }) => device === disk.device);
-  const equal = partner !== undefined && disk.contentId !== null && disk.contentId === partner.contentId;
+function withChange(disk: ObservedDisk, committed: readonly RecoveryPoint[]): ReplicaDisk {
+  const equal = committed.some((point) => {
+    const partner = point.disks.find(({ device }) => device === disk.device);
+    return partner !== undefined && disk.contentId !== null && disk.contentId === partner.contentId;
+  });
   return { ...disk, changed: equal ? 'no' : 'unknown' };
 }
 

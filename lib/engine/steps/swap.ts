@@ -1,15 +1,16 @@
 /** Exchanges the replica's disks for the filled ones. The replica is halted, so this is a few VBD calls. */
-import type { CallOptions, Pool, Ref } from '../../xapi';
-import { encode, withoutReplicationKeys } from '../../planner/keys';
+import type { CallOptions, Pool, Ref, VdiRecord } from '../../xapi';
+import { decode, encode, withoutReplicationKeys } from '../../planner/keys';
 import type { CopyKind, SwapDisk, SwapRecord } from '../../planner/keys';
 import type { ObjectId } from '../../planner/observation';
-import type { Attempt } from '../attempt';
+import type { ExpectedDisk } from '../../planner/plan';
+import type { Attempt, TakenDisk } from '../attempt';
 import type { Clock } from '../context';
 import { codeOf, ReplicationError, StalePlan } from '../errors';
 import { unlessGone } from './destroy';
 import { assertQuiet } from './quiet';
 import { readVm } from './read-vm';
-import type { FreshDisk } from './read-vm';
+import type { FreshDisk, FreshVm } from './read-vm';
 
 /** Operations that would see a mixture of old and new disks; held off for the moments of the exchange. */
 const heldOffOperations = ['clone', 'copy', 'export', 'snapshot'] as const;
@@ -17,27 +18,23 @@ export const heldOffText = 'Disks are being exchanged by replication at this mom
 const idleWaitMaxMs = 300_000;
 const idlePollMs = 500;
 
-/** Says on the replica what is about to happen, so that a run that finds it interrupted can finish it. */
-export async function announceSwap(attempt: Attempt, copyKind: CopyKind): Promise<void> {
+/**
+ * Says on the replica what is about to happen, so that a run that finds it interrupted can finish it.
+ *
+ * @throws StalePlan where the replica is not what was observed: its disks are about to be destroyed.
+ */
+export async function announceSwap(
+  attempt: Attempt,
+  copyKind: CopyKind,
+  expected: readonly ExpectedDisk[] | null,
+): Promise<void> {
   const { target, job, context, vm } = attempt;
   await attempt.lock.check();
   const replica = attempt.made.need('replica');
   const snapshot = attempt.made.need('snapshot');
   const current = await readVm(target, replica.ref);
-  const disks = snapshot.disks.map((disk): SwapDisk => {
-    const staged = attempt.made.stagedAt(disk.device);
-    const copied = attempt.made.copied.get(disk.device);
-    if (copied === undefined) throw new StalePlan(`Disk ${disk.device} of VM "${vm.name}" was not copied`);
-    return {
-      device: disk.device,
-      oldVdi: current.disks.find(({ device }) => device === disk.device)?.record.uuid ?? null,
-      newVdi: staged.vdi.uuid,
-      sourceVdi: disk.vdi.uuid,
-      sizeBytes: disk.sizeBytes,
-      bootable: disk.bootable,
-      digest: copied.digest,
-    };
-  });
+  if (expected !== null) assertAsObserved(replica, current, expected);
+  const disks = await Promise.all(snapshot.disks.map((disk) => announcedDisk(attempt, disk, current)));
   const record: SwapRecord = {
     v: 1,
     self: replica.uuid,
@@ -51,7 +48,7 @@ export async function announceSwap(attempt: Attempt, copyKind: CopyKind): Promis
     disks,
     removed: current.disks
       .filter(({ device }) => !disks.some((disk) => disk.device === device))
-      .map(({ device, record: { uuid } }) => ({ device, oldVdi: uuid })),
+      .map(({ device, record }) => ({ device, oldVdi: record.uuid, oldContentId: contentIdOf(record) })),
   };
   for (const [key, value] of Object.entries(encode.swap(record))) {
     try {
@@ -65,6 +62,54 @@ export async function announceSwap(attempt: Attempt, copyKind: CopyKind): Promis
     }
   }
   attempt.made.swap = record;
+}
+
+async function announcedDisk(attempt: Attempt, disk: TakenDisk, current: FreshVm): Promise<SwapDisk> {
+  const { target, context, vm } = attempt;
+  const { vdi } = attempt.made.stagedAt(disk.device);
+  const copied = attempt.made.copied.get(disk.device);
+  if (copied === undefined) throw new StalePlan(`Disk ${disk.device} of VM "${vm.name}" was not copied`);
+  // While an upload is alive the disk has no content id that could tell later writes.
+  await assertQuiet(target, vdi, context.clock, new AbortController().signal);
+  const old = current.disks.find(({ device }) => device === disk.device)?.record ?? null;
+  return {
+    device: disk.device,
+    oldVdi: old?.uuid ?? null,
+    oldContentId: old === null ? null : contentIdOf(old),
+    newVdi: vdi.uuid,
+    newContentId: contentIdOf(await target.call('VDI.get_record', [vdi.ref as Ref<'VDI'>])),
+    sourceVdi: disk.vdi.uuid,
+    sizeBytes: disk.sizeBytes,
+    bootable: disk.bootable,
+    digest: copied.digest,
+  };
+}
+
+/** Storage gives a disk another one whenever it was attached for writing. */
+function contentIdOf(vdi: VdiRecord): string | null {
+  return vdi.other_config['content_id'] ?? null;
+}
+
+/** Hours may have passed: somebody may have started the replica meanwhile, or attached a disk of his own. */
+function assertAsObserved(replica: ObjectId, current: FreshVm, expected: readonly ExpectedDisk[]): void {
+  const unexpected = current.disks.filter(({ device, record }) => {
+    const before = expected.find((disk) => disk.device === device);
+    if (before?.vdi.uuid !== record.uuid) return true;
+    // None then and one now may be our own look at it: reading gives a disk its first content id.
+    return before.contentId !== null && before.contentId !== contentIdOf(record);
+  });
+  const changed = unexpected.map(
+    ({ device, record }) => `disk ${device} "${record.name_label}" (${record.uuid}) was changed or attached`,
+  );
+  const lost = expected
+    .filter(({ vdi }) => !current.disks.some(({ record }) => record.uuid === vdi.uuid))
+    .map(({ device, vdi }) => `disk ${device} "${vdi.name}" (${vdi.uuid}) was detached`);
+  const power = current.record.power_state;
+  const reasons = [...(power === 'Halted' ? [] : [`it is ${power}`]), ...changed, ...lost];
+  if (reasons.length === 0) return;
+  throw new StalePlan(
+    `Replica "${replica.name}" (${replica.uuid}) is not as it was before the transfer: ${reasons.join('; ')}`,
+  );
 }
 
 /** Can be run again after any interruption: every part looks first whether it is done. */
@@ -187,6 +232,32 @@ async function letIn(target: Pool, replica: ObjectId): Promise<void> {
   }
 }
 
+/**
+ * Takes an announcement back: the run's new disks are not all there any more, and the replica still has every disk
+ * from before. What is left of the new ones is found by its marks and discarded by the next plan.
+ *
+ * @throws StalePlan where the announcement or the replica's disks are not those that were planned with.
+ */
+export async function abandonSwap(attempt: Attempt): Promise<void> {
+  const { target } = attempt;
+  const replica = attempt.made.need('replica');
+  const swap = attempt.made.need('swap');
+  await attempt.lock.check();
+  const { record, disks } = await readVm(target, replica.ref);
+  const announced = decode.swap(record.other_config, record.uuid);
+  const attached = [...swap.disks, ...swap.removed].every(
+    ({ device, oldVdi }) => (disks.find((disk) => disk.device === device)?.record.uuid ?? null) === oldVdi,
+  );
+  if (announced.kind !== 'own' || announced.record.sourceSnapshot !== swap.sourceSnapshot || !attached) {
+    throw new StalePlan(
+      `Replica "${replica.name}" (${replica.uuid}) changed while an exchange of disks was taken back`,
+    );
+  }
+  // The blocks first: without an announcement nobody would know whose they are.
+  await letIn(target, replica);
+  await target.call('VM.remove_from_other_config', [replica.ref as Ref<'VM'>, 'xenrepl:swap']);
+}
+
 /** Destroys the disks that were replaced, then takes the announcement down: it names them until they are gone. */
 export async function closeSwap(attempt: Attempt): Promise<void> {
   const { target, queues, targetSr } = attempt;
@@ -208,9 +279,16 @@ async function destroyOld(attempt: Attempt, uuid: string): Promise<void> {
     (async () => {
       const ref = await target.call('VDI.get_by_uuid', [uuid], options);
       const record = await target.call('VDI.get_record', [ref], options);
-      if (record.VBDs.length > 0) {
-        const text = `disk "${record.name_label}" (${uuid}) was replaced but another VM uses it: it is left to that VM`;
-        context.emit({ kind: 'warning', vm, text });
+      const disk = `disk "${record.name_label}" (${uuid})`;
+      const stays =
+        record.VBDs.length > 0
+          ? 'another VM uses it: it is left to that VM'
+          : // Every disk that we attach gets this mark; one without it was brought by somebody else.
+            record.other_config['xo:backup:sr'] === undefined
+            ? 'it bears no mark of replication: it is left as it is, detached'
+            : null;
+      if (stays !== null) {
+        context.emit({ kind: 'warning', vm, text: `${disk} was replaced but ${stays}` });
         return;
       }
       await target.callTask('VDI.destroy', [ref], options);
