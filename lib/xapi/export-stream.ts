@@ -89,6 +89,8 @@ class SilenceWatch {
       },
       Math.max(1, limitMs / 20),
     );
+    // The socket keeps the process alive while there is something to watch over.
+    this.#timer.unref();
   }
 
   expect(): void {

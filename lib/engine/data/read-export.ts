@@ -99,6 +99,8 @@ class ExportReader implements DiskReader {
 
   async abort(): Promise<void> {
     await this.#transfer.abort();
+    // A reader that stops in the middle must say so, or what watches over the silence goes on watching.
+    await Promise.resolve(this.#chunks.return?.()).catch(() => undefined);
   }
 
   /** The next parts, or null at the end of a complete stream. */
