@@ -59,7 +59,12 @@ export async function startSimulator(
   const parts = new Parts(options.stateDir === undefined ? folder : null);
   try {
     for (const pool of checked.pools)
-      await parts.add(pool, { seed: checked.seed ?? 1, plainHttp: options.plainHttp === true, folder });
+      await parts.add(pool, {
+        seed: checked.seed ?? 1,
+        plainHttp: options.plainHttp === true,
+        folder,
+        keepsState: options.stateDir !== undefined,
+      });
     await parts.serveControl();
   } catch (error) {
     await parts.close();
@@ -72,6 +77,7 @@ interface ServeSettings {
   readonly seed: number;
   readonly plainHttp: boolean;
   readonly folder: string;
+  readonly keepsState: boolean;
 }
 
 class Parts implements Simulator {

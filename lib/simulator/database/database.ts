@@ -75,6 +75,15 @@ export class Database {
     return ref;
   }
 
+  /** Puts a saved object back as it was, relations included. */
+  restore(className: string, ref: string, row: Row): void {
+    const table = this.#tables.get(className);
+    const fields = table?.model.fields ?? new Map<string, never>();
+    const full: Record<string, Value> = { ...row };
+    for (const field of fields.values()) full[field.name] ??= field.initial as Value;
+    table?.insert(ref, full, ++this.#generation);
+  }
+
   destroy(className: string, ref: string): void {
     const table = this.table(className);
     const row = table.row(ref);

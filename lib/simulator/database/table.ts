@@ -120,8 +120,13 @@ export class Table {
   }
 }
 
+/** Compared member by member: sets of a large pool hold thousands of refs. */
 function sameValue(before: Value | undefined, after: Value): boolean {
   if (before === after) return true;
   if (typeof before !== 'object' || typeof after !== 'object') return false;
-  return JSON.stringify(before) === JSON.stringify(after);
+  if (Array.isArray(before) !== Array.isArray(after)) return false;
+  const entries = Object.entries(after);
+  if (entries.length !== Object.keys(before).length) return false;
+  const old = before as Readonly<Record<string, Value>>;
+  return entries.every(([key, value]) => Object.hasOwn(old, key) && sameValue(old[key], value));
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { createVbd } from '../pool/attach';
+import { createVbd, destroyVbd, detachVbd } from '../pool/attach';
 import { createDisk, settle, storage, updateSr } from '../pool/disks';
 import type { Pool } from '../pool/pool';
 import { createVm } from '../methods/vm-create';
@@ -71,6 +71,20 @@ export function openStore(
     newId: () => Buffer.from(pool.random.uuid().replaceAll('-', ''), 'hex'),
     now: () => pool.clock.now(),
   });
+}
+
+/** Opens the folders of the SRs of a saved pool. Devices of control domains were those of transfers that are gone. */
+export async function reopenStores(pool: Pool, folder: string): Promise<void> {
+  const { db } = pool;
+  for (const [ref, row] of db.table('SR').rows()) {
+    const spec = { type: textOf(row['type']) as SrSpec['type'], sizeBytes: Number(row['physical_size']) };
+    pool.stores.set(ref, await openStore(pool, spec, join(folder, textOf(row['uuid']))));
+  }
+  for (const host of pool.hosts)
+    for (const vbd of db.list('VM', host.controlDomain, 'VBDs')) {
+      detachVbd(pool, vbd, host);
+      destroyVbd(pool, vbd);
+    }
 }
 
 function assertKnownHosts(pool: Pool, spec: SrSpec): void {

@@ -14,6 +14,7 @@ const controlDomainBytes = 4 * 1024 ** 3;
 export interface HostPlace {
   readonly name: string;
   readonly ip: string;
+  readonly port: number;
   readonly address: string;
   /** With the port unless that is 443. */
   readonly location: string;
