@@ -1,4 +1,5 @@
 /** The wish to stop: by signal, or because nobody reads the output any more. */
+import { setMaxListeners } from 'node:events';
 import { stopCodes } from './exit-codes';
 import type { Io, StopSignal } from './io';
 
@@ -20,6 +21,8 @@ export class Interruption {
   /** @param onFirst called at the first press, to tell what happens now and what a second press does */
   constructor(io: Pick<Io, 'nowMs' | 'exit' | 'onSignal'>, onFirst: () => void) {
     this.#io = io;
+    // Every call in flight listens to it, and there are as many as a command wants.
+    setMaxListeners(0, this.#controller.signal);
     this.#onFirst = onFirst;
     this.#stopListening = io.onSignal((signal) => this.#signalled(signal));
   }

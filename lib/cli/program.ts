@@ -23,19 +23,12 @@ export async function runProgram(argv: readonly string[], io: Io): Promise<numbe
     interruption.readerLeft();
   });
   const flags = { json: argv.includes('--json'), debug: argv.includes('--debug') };
-  try {
-    const code = await perform(argv, { io, out, err, interruption, ...flags });
-    if (unwritten[0] !== undefined) {
-      err.lines(failureLines(cannotWrite(unwritten[0])));
-      return exitCodes.failed;
-    }
-    return interruption.exitCode ?? code;
-  } finally {
-    interruption.release();
-    await Promise.all([out.flushed(), err.flushed()]);
-    out.release();
-    err.release();
-  }
+  const code = await perform(argv, { io, out, err, interruption, ...flags });
+  interruption.release();
+  await out.flushed();
+  if (unwritten[0] !== undefined) err.lines(failureLines(cannotWrite(unwritten[0])));
+  await err.flushed();
+  return unwritten.length > 0 ? exitCodes.failed : (interruption.exitCode ?? code);
 }
 
 interface Call {

@@ -44,18 +44,15 @@ export class Output {
     return true;
   }
 
-  /** Resolves when everything was handed over, or can no longer be. */
-  flushed(): Promise<void> {
-    if (this.#broken || this.#stream.writableLength === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#stream.once('error', () => resolve());
-      this.#stream.write('', () => resolve());
-    });
-  }
-
-  /** Forgets the stream; it stays open. */
-  release(): void {
-    this.#stream.off('error', this.#break);
+  /** Resolves when everything was handed over, or can no longer be; by then it is also known whether it could. */
+  async flushed(): Promise<void> {
+    if (!this.#broken && this.#stream.writableLength > 0) {
+      await new Promise<void>((resolve) => {
+        this.#stream.write('', () => resolve());
+      });
+    }
+    // A stream tells its writer of a failure before it tells those who listen for errors.
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   readonly #break = (error: NodeJS.ErrnoException): void => {

@@ -48,7 +48,7 @@ export class BarProgress implements Progress {
   };
 
   readonly end = (): void => {
-    this.#screen.stop();
+    if (this.#screen.isActive) this.#screen.stop();
     this.#out.lines(this.#waiting);
     this.#waiting = [];
   };
