@@ -14,10 +14,10 @@ async function pools(spec?: SimulatorSpec): Promise<Pools> {
   return started;
 }
 
-/** The target takes a little of each disk and then nothing more, as over a line that died without a word. */
-async function stallImports({ site }: Pools): Promise<void> {
-  const effect = { kind: 'stall', afterBytes: mib } as const;
-  await site.target.control.addFault({ match: { transfer: 'import' }, max: 9, effect });
+/** Half of the first disk comes, then nothing more, as over a line that died without a word. */
+async function stallExport({ site }: Pools): Promise<void> {
+  const effect = { kind: 'stall', afterBytes: 13 * mib } as const;
+  await site.source.control.addFault({ match: { transfer: 'export' }, max: 9, effect });
 }
 
 /** One disk, so that the order of lines is the same each time. */
@@ -99,7 +99,7 @@ test('as JSON every line is an event and the last one is the report', async () =
 test('on a terminal there is a bar while a disk is copied, and the same table at the end', async () => {
   await using site = await pools();
   await site.storeJob();
-  await stallImports(site);
+  await stallExport(site);
   const stdout = new Screen(100);
   const running = site.call(argv, { stdout, env: { TERM: 'xterm' } });
   await stdout.shows(/db1 disk 0 {2}█+░+ /);
@@ -166,7 +166,7 @@ test('--vm restricts a run; a VM of another job is refused and the own ones are 
 test('while one run is at work another one is locked out with 4, and Ctrl-C cleans up after the first', async () => {
   await using site = await pools();
   await site.storeJob();
-  await stallImports(site);
+  await stallExport(site);
   const running = site.call(argv);
   await running.stdout.shows('db1: taking a snapshot on the source');
   await running.stdout.shows('db1: disk 0: full');
@@ -184,14 +184,14 @@ test('while one run is at work another one is locked out with 4, and Ctrl-C clea
   expect(running.listeners()).toBe(0);
   expect(await leftovers(site.site)).toEqual([]);
 
-  await site.site.target.control.clearFaults();
+  await site.site.source.control.clearFaults();
   expect((await site.called([...argv, '--lock-wait', '0'])).code).toBe(0);
 });
 
 test('a second Ctrl-C ends the process at once', async () => {
   await using site = await pools();
   await site.storeJob();
-  await stallImports(site);
+  await stallExport(site);
   const clock = { nowMs: 0 };
   const running = site.call(argv, { nowMs: () => clock.nowMs });
   await running.stdout.shows('db1: disk 0: full');
@@ -203,7 +203,8 @@ test('a second Ctrl-C ends the process at once', async () => {
 });
 
 test('a pool that refuses the login is an error of one line with a hint, as JSON too', async () => {
-  await using site = await pools();
+  const impatient = defaultSpec.pools.map((pool) => ({ ...pool, wrongPasswordDelayMs: 0 }));
+  await using site = await pools({ pools: impatient });
   await site.storeJob();
   await site.writePoolsFile([site.site.source, { ...site.site.target, password: 'wrong' }]);
   const human = await site.called(argv);
