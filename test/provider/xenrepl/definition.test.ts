@@ -91,7 +91,11 @@ test('after an import, with nothing known but the pool, the plan changes no more
   fc.assert(
     fc.property(configuration, (config) => {
       const planned: ValueObject = { ...planValues(attributes, config, null), ...lookedUp };
-      const before: ValueObject = { ...none, target_pool: planned['target_pool'] ?? null, job_id: identity.jobId };
+      const before: ValueObject = {
+        ...none,
+        target_pool: planned['target_pool'] ?? null,
+        job_id: identity.jobId,
+      };
       const imported = settle(attributes, toState(toDefinition(planned, identity), 1, before), before);
       const next = planValues(attributes, config, imported);
       const changed = Object.keys(next).filter(

@@ -74,9 +74,9 @@ export class FakePool {
     return new XapiError({ code, params, method, poolName: this.name });
   }
 
-  silence(): TransportError {
+  silence(kind: TransportError['kind'] = 'connection'): TransportError {
     return new TransportError({
-      kind: 'connection',
+      kind,
       retry: 'later',
       what: 'connect ECONNREFUSED',
       hint: 'is the coordinator up?',
@@ -127,6 +127,7 @@ export class FakeWorld {
   /** What the connection warns of. */
   warning: string | null = null;
   connects = 0;
+  nowMs = 0;
   /** What the engine finds of replicas, and the jobs it was asked about. */
   replicas: readonly replicas.ReplicaSummary[] = [];
   readonly askedFor: (string | null)[] = [];
@@ -151,7 +152,7 @@ export class FakeWorld {
       cwd: '/nowhere',
       env: {},
       home: '/nowhere',
-      now: () => 0,
+      now: () => this.nowMs,
       log: () => undefined,
       loadEngineSide: () => Promise.resolve(this.#engineSide()),
     });

@@ -268,7 +268,18 @@ describe('a target that does not answer', () => {
     world.connects = 0;
     const server = await serverOf({ on_unreachable: 'warn' });
     await Promise.all(Array.from({ length: 20 }, () => server.read('xenrepl_job', state)));
+    await server.read('xenrepl_job', state);
     expect(world.connects).toBe(1);
+  });
+
+  test('is asked again after a while: an apply can take hours', async () => {
+    const state = await created();
+    world.munich.failure = world.munich.silence();
+    const server = await serverOf({ on_unreachable: 'warn' });
+    await server.read('xenrepl_job', state);
+    world.munich.failure = null;
+    world.nowMs = 60_000;
+    expect((await server.read('xenrepl_job', state)).diagnostics).toEqual([]);
   });
 });
 
@@ -286,6 +297,18 @@ describe('answers that prove nothing', () => {
     expect(brief(diagnostics)).toEqual([['error', 'Unable to Read Replication Job "web"']]);
     expect(diagnostics[0]?.detail).toContain(code);
   });
+
+  test.each(['tls', 'http', 'protocol'] as const)(
+    'a host that answers wrongly (%s) is not "unreachable"',
+    async (kind) => {
+      const state = await created();
+      world.munich.failure = world.munich.silence(kind);
+      const server = await serverOf({ on_unreachable: 'warn' });
+      const { state: kept, diagnostics } = await server.read('xenrepl_job', state);
+      expect(kept).toEqual(state);
+      expect(diagnostics.map(({ severity }) => severity)).toEqual(['error']);
+    },
+  );
 
   test('a definition that cannot be read is not an absent one', async () => {
     const state = await created();

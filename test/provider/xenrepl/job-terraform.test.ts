@@ -65,6 +65,14 @@ test('destroyed and made again: the same identity and schedule, as the next revi
   expect(stage.state()).toEqual({ ...before, revision: 3 });
 });
 
+test('a schedule id that came from elsewhere outlives destruction, too', async () => {
+  await stage.apply(job());
+  stage.changeOnPool((definition) => ({ ...definition, scheduleId: 'of-xen-orchestra' }));
+  await stage.run('destroy', '-auto-approve');
+  await stage.apply(job());
+  expect(stage.state()).toMatchObject({ schedule_id: 'of-xen-orchestra' });
+});
+
 test('state lost: apply refuses with the import command, import takes over, and the plan is clean', async () => {
   const everything = job(`
     schedule                   = { cron = "0 22 * * *", time_zone = "Europe/Berlin" }
@@ -268,6 +276,14 @@ test('another target pool means another job; the old one is buried on its own po
   expect(stage.state()).toMatchObject({ target_pool_uuid: ids.paris, revision: 1 });
   expect(stage.definition()).toMatchObject({ deleted: true });
   expect(await stage.planCode()).toBe(0);
+});
+
+test('another target pool is a replacement also where the identity is fixed', async () => {
+  await stage.apply(job('job_id = "my.job"'));
+  stage.world.paris.srs = [{ uuid: ids.twin1, name_label: 'nas', content_type: 'user' }];
+  const moved = await stage.apply(job('job_id = "my.job"').replace('"munich"', '"paris"'));
+  expect(moved.stdout).toContain('1 added, 0 changed, 1 destroyed');
+  expect(stage.definition()).toMatchObject({ deleted: true });
 });
 
 test('delete_replicas_on_destroy warns, stops the schedule, deletes, and buries the job', async () => {

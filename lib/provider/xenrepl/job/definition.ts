@@ -36,6 +36,7 @@ export function toDefinition(values: ValueObject, identity: Identity): JobDefini
     },
     networkMap: toNetworkMap(values['network_map'] ?? null),
     onUnmappedNetwork: text(values, 'on_unmapped_network') === 'omit' ? 'omit' : 'fail',
+    initialCopy: 'auto',
     onMissingBase: text(values, 'on_missing_base') === 'full' ? 'full' : 'fail',
     onDivergence: text(values, 'on_divergence') === 'overwrite' ? 'overwrite' : 'fail',
     concurrency: number(values, 'concurrency'),

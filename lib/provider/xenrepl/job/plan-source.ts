@@ -22,7 +22,7 @@ export interface SourceView {
  * Asks the source pool for its uuid and checks the VMs and networks that are named. A source that is gone is what
  * replication is for: it never stops a plan.
  */
-export async function lookAtSource(target: Pool, draft: Draft): Promise<SourceView> {
+export async function lookAtSource(draft: Draft): Promise<SourceView> {
   const { planned, prior, fresh, context } = draft;
   const sourcePool = planned['source_pool'] ?? null;
   const isChange = fresh || differs(planned, prior, 'source_pool');
@@ -42,7 +42,6 @@ export async function lookAtSource(target: Pool, draft: Draft): Promise<SourceVi
       return { pool: source, newUuid: isChange || oldUuid === null ? source.uuid : oldUuid, oldUuid };
     });
   } catch (failure) {
-    if (blames(failure, target)) throw failure;
     const say = failure instanceof UnreachableError ? warning : complaint(isChange);
     const title = failure instanceof UnreachableError ? 'Is Unreachable' : 'Cannot Be Asked';
     context.report(
@@ -54,11 +53,6 @@ export async function lookAtSource(target: Pool, draft: Draft): Promise<SourceVi
     );
     return blind;
   }
-}
-
-/** A failure of the target while the source was asked is not the source's. */
-function blames(failure: unknown, target: Pool): boolean {
-  return failure instanceof Error && 'poolName' in failure && failure.poolName === target.name;
 }
 
 /** A VM named for the first time must be there; one that vanished since may have been lost with its site. */

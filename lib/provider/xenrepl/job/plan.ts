@@ -58,7 +58,7 @@ async function planOn(target: Pool, request: PlanRequest, context: SessionContex
   const draft: Draft = { ...request, fresh, context };
   const identity = fresh ? await freshIdentity(target, draft) : {};
   const sr = await planSr(target, draft);
-  const source = await lookAtSource(target, draft);
+  const source = await lookAtSource(draft);
   await checkPermissions(target, source.pool, draft);
   const values: ValueObject = { ...planned, ...identity, ...sr };
   const changed = prior === null || fresh || inDefinition.some((name) => differs(values, prior, name));
