@@ -99,6 +99,7 @@ export class BenchSite {
       retention: { latest: 2, sourceLatest: 1 },
       networkMap: {},
       onUnmappedNetwork: 'omit',
+      initialCopy: 'auto',
       onMissingBase: 'fail',
       onDivergence: 'fail',
       concurrency: 4,

@@ -14,6 +14,15 @@ export function describeConflict(conflict: Conflict): Described {
         message: `no delta is possible: ${conflict.reason}; recovery points: ${conflict.points.join(', ')}`,
         hint: 'set on_missing_base = "full" to send everything again, or bring the base back',
       };
+    case 'waiting-for-seed':
+      return {
+        message:
+          `VM ${quoted(conflict.vm)} waits for its seed: the job never sends a first copy by itself, and no replica ` +
+          `of the VM is attached on SR ${quoted(conflict.sr)} (${conflict.reason})`,
+        hint:
+          'carry a snapshot over (xenrepl seed export, seed import) and attach it (xenrepl seed attach); ' +
+          'or set initial_copy = "auto" to send it',
+      };
     case 'target-diverged':
       return {
         message: `replica ${quoted(conflict.replica)} was written to since its newest recovery point: disk ${conflict.disks.join(', ')}`,

@@ -122,6 +122,8 @@ function readDefinition(members: Members): JobDefinition | string {
       },
       networkMap: job.object('networkMap').allTexts(),
       onUnmappedNetwork: job.choice('onUnmappedNetwork', ['fail', 'omit']),
+      // Definitions from before there were seeds do not say it.
+      initialCopy: job.has('initialCopy') ? job.choice('initialCopy', ['auto', 'seed']) : 'auto',
       onMissingBase: job.choice('onMissingBase', ['fail', 'full']),
       onDivergence: job.choice('onDivergence', ['fail', 'overwrite']),
       concurrency: job.integer('concurrency', 1),
@@ -183,6 +185,10 @@ class Reader {
   /** The object itself as a map of texts. */
   allTexts(): Readonly<Record<string, string>> {
     return Object.fromEntries(Object.keys(this.#members).map((name) => [name, this.text(name)]));
+  }
+
+  has(name: string): boolean {
+    return Object.hasOwn(this.#members, name);
   }
 
   flag(name: string): boolean {

@@ -30,6 +30,8 @@ export interface VmSelection {
   readonly tags: readonly string[];
 }
 
+/** How the first copy of a VM gets to the target: sent by the first run, or carried by hand and waited for. */
+export type InitialCopy = 'auto' | 'seed';
 /** What to do where a full copy would be needed although recovery points exist. */
 export type OnMissingBase = 'fail' | 'full';
 /** What to do where the replica's disks were written to by somebody else. */
@@ -55,6 +57,7 @@ export interface JobDefinition {
   /** Source network (uuid, or name where it is unique) to target network (likewise). */
   readonly networkMap: Readonly<Record<string, string>>;
   readonly onUnmappedNetwork: OnUnmappedNetwork;
+  readonly initialCopy: InitialCopy;
   readonly onMissingBase: OnMissingBase;
   readonly onDivergence: OnDivergence;
   /** VMs replicated at once. */

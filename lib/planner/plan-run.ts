@@ -1,5 +1,5 @@
 /** The decision of one attempt for one VM: pure, so that every case can be a line in a table. */
-import { findBase } from './base';
+import { committedPoints, findBase } from './base';
 import type { BaseSearch } from './base';
 import { planCopies, spaceNeeded } from './copies';
 import type { JobDefinition } from './job';
@@ -137,9 +137,16 @@ function baseConflicts(
   search: BaseSearch,
   observation: Observation,
 ): readonly Conflict[] {
-  if (search.kind !== 'none' || job.onMissingBase === 'full') return [];
+  if (search.kind !== 'none') return [];
+  const { source, target } = observation;
+  if (job.initialCopy === 'seed' && committedPoints(job, target.replica).length === 0) {
+    return [
+      { kind: 'waiting-for-seed', vm: source.vm, sr: target.sr, reason: whyNoBase(search, observation) },
+    ];
+  }
+  if (job.onMissingBase === 'full') return [];
   const unfinished = new Set(observation.leftovers.map(({ id }) => id.uuid));
-  const points = (observation.target.replica?.points ?? []).filter(({ id }) => !unfinished.has(id.uuid));
+  const points = (target.replica?.points ?? []).filter(({ id }) => !unfinished.has(id.uuid));
   // An empty shell of a replica lost nothing: its first copy is still to come.
   if (points.length === 0) return [];
   const reason =

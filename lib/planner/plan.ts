@@ -90,6 +90,13 @@ export type StepKind = Step['kind'];
 /** Why nothing may be done, with the evidence. Resolved by the job's policy, never by a guess. */
 export type Conflict =
   | { readonly kind: 'no-base'; readonly reason: string; readonly points: readonly string[] }
+  /** The job leaves the first copy to a seed, and none is attached. */
+  | {
+      readonly kind: 'waiting-for-seed';
+      readonly vm: ObjectId;
+      readonly sr: ObjectId;
+      readonly reason: string;
+    }
   | { readonly kind: 'target-diverged'; readonly replica: ObjectId; readonly disks: readonly string[] }
   | { readonly kind: 'replica-not-halted'; readonly replica: ObjectId; readonly powerState: string }
   | { readonly kind: 'foreign-transfer'; readonly replica: ObjectId; readonly mark: string }

@@ -19,6 +19,7 @@ function job(jobId: string, name: string, deleted = false): StoredJob {
       retention: { latest: 3, sourceLatest: 1 },
       networkMap: {},
       onUnmappedNetwork: 'fail',
+      initialCopy: 'auto',
       onMissingBase: 'fail',
       onDivergence: 'fail',
       concurrency: 2,

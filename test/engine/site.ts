@@ -87,6 +87,7 @@ export class Site implements AsyncDisposable {
       retention: { latest: 3, sourceLatest: 1 },
       networkMap: { lan: 'dr-lan' },
       onUnmappedNetwork: 'fail',
+      initialCopy: 'auto',
       onMissingBase: 'fail',
       onDivergence: 'fail',
       concurrency: 2,

@@ -17,6 +17,7 @@ export function jobWith(changes: Partial<JobDefinition> = {}): JobDefinition {
     retention: { latest: 1, sourceLatest: 1 },
     networkMap: { lan: 'dr-lan' },
     onUnmappedNetwork: 'fail',
+    initialCopy: 'auto',
     onMissingBase: 'fail',
     onDivergence: 'fail',
     concurrency: 1,

@@ -203,6 +203,42 @@ describe('a base that is missing', () => {
   });
 });
 
+describe('a job whose first copy is carried by hand', () => {
+  const seeded = jobWith({ initialCopy: 'seed', onMissingBase: 'full', retention: keepAll.retention });
+
+  test('never sends a full by itself: it waits for the seed and says so', () => {
+    expect(planRun(seeded, observed('vm 0:root'))).toMatchObject({
+      kind: 'blocked',
+      conflicts: [
+        { kind: 'waiting-for-seed', vm: { uuid: 'vm' }, sr: { uuid: 'sr' }, reason: 'the first copy' },
+      ],
+    });
+  });
+
+  test.each([
+    ['an empty replica is no seed', 'vm 0:root; replica R', 'blocked: waiting-for-seed'],
+    ['the replica was removed', 'vm 0:root; snapshot S1 0:root =P1', 'blocked: waiting-for-seed'],
+    [
+      'a point that is not committed is no seed',
+      'vm 0:root; replica R 0:r0; point P1 0',
+      'blocked: waiting-for-seed',
+    ],
+    ['the seed is attached', afterOne, 'delta 0 from P1 S1, delta 1 from P1 S1'],
+    [
+      'a disk added later travels by itself',
+      afterOne.replace('1:data;', '1:data 2:logs;'),
+      'delta 0 from P1 S1, delta 1 from P1 S1, full 2',
+    ],
+    [
+      'a base lost later is for on_missing_base to decide',
+      'vm 0:root; replica R 0:r0; point P1 0 ~S1',
+      'full 0',
+    ],
+  ])('%s', (_, world, expected) => {
+    expect(told(planRun(seeded, observed(world)))).toBe(expected);
+  });
+});
+
 describe('what stands in the way', () => {
   test.each([
     ['replica runs', afterOne.replace('R 0:r0', 'R Running 0:r0'), 'replica-not-halted'],
