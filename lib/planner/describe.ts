@@ -10,19 +10,8 @@ export interface Described {
 export function describeConflict(conflict: Conflict): Described {
   switch (conflict.kind) {
     case 'no-base':
-      return {
-        message: `no delta is possible: ${conflict.reason}; recovery points: ${conflict.points.join(', ')}`,
-        hint: 'set on_missing_base = "full" to send everything again, or bring the base back',
-      };
     case 'waiting-for-seed':
-      return {
-        message:
-          `VM ${quoted(conflict.vm)} waits for its seed: the job never sends a first copy by itself, and no replica ` +
-          `of the VM is attached on SR ${quoted(conflict.sr)} (${conflict.reason})`,
-        hint:
-          'carry a snapshot over (xenrepl seed export, seed import) and attach it (xenrepl seed attach); ' +
-          'or set initial_copy = "auto" to send it',
-      };
+      return describeMissingBase(conflict);
     case 'target-diverged':
       return {
         message: `replica ${quoted(conflict.replica)} was written to since its newest recovery point: disk ${conflict.disks.join(', ')}`,
@@ -94,6 +83,25 @@ export function describeConflict(conflict: Conflict): Described {
         hint: 'use an account with pool-operator on the target pool and vm-admin on the source pool',
       };
   }
+}
+
+function describeMissingBase(
+  conflict: Extract<Conflict, { kind: 'no-base' | 'waiting-for-seed' }>,
+): Described {
+  if (conflict.kind === 'no-base') {
+    return {
+      message: `no delta is possible: ${conflict.reason}; recovery points: ${conflict.points.join(', ')}`,
+      hint: 'set on_missing_base = "full" to send everything again, or bring the base back',
+    };
+  }
+  return {
+    message:
+      `VM ${quoted(conflict.vm)} waits for its seed: the job never sends a first copy by itself, and no replica ` +
+      `of the VM is attached on SR ${quoted(conflict.sr)} (${conflict.reason})`,
+    hint:
+      'carry a snapshot over (xenrepl seed export, seed import) and attach it (xenrepl seed attach); ' +
+      'or set initial_copy = "auto" to send it',
+  };
 }
 
 /** One line per step, for people who want to know before anything is done. */
