@@ -160,14 +160,26 @@ export class LocalControl implements PoolControl {
     return merged;
   }
 
-  setHostOffline(hostName: string, offline = true): Promise<void> {
-    return attempt(() => {
-      const host = this.#host(hostName);
-      if (offline) this.#pool.offline.add(host.ref);
-      else this.#pool.offline.delete(host.ref);
-      this.#pool.db.set('host_metrics', this.#pool.db.text('host', host.ref, 'metrics'), 'live', !offline);
-      if (offline) this.#cut(host);
-    });
+  async setHostOffline(hostName: string, offline = true): Promise<void> {
+    const pool = this.#pool;
+    const host = this.#host(hostName);
+    pool.db.set('host_metrics', pool.db.text('host', host.ref, 'metrics'), 'live', !offline);
+    if (!offline) {
+      pool.offline.delete(host.ref);
+      return;
+    }
+    pool.offline.add(host.ref);
+    this.#cut(host);
+    for (const vdi of this.#disksOpenOn(host)) await breakTracking(pool, vdi);
+  }
+
+  #disksOpenOn(host: Host): string[] {
+    const { db } = this.#pool;
+    return db
+      .list('host', host.ref, 'resident_VMs')
+      .flatMap((vm) => db.list('VM', vm, 'VBDs'))
+      .map((vbd) => db.text('VBD', vbd, 'VDI'))
+      .filter((vdi) => db.exists('VDI', vdi));
   }
 
   startWriter(writer: GuestWriter): Promise<string> {
@@ -214,6 +226,14 @@ export class LocalControl implements PoolControl {
     const row = this.#pool.db.row('VDI', vdi);
     return { vdi, store: this.#pool.storeOf(text(row, 'SR')), id: text(row, 'location') };
   }
+}
+
+/** Logs of changes that were open when a host died are not to be trusted: tracking goes off by itself. */
+async function breakTracking(pool: Pool, vdi: string): Promise<void> {
+  const row = pool.db.row('VDI', vdi);
+  if (row['cbt_enabled'] !== true) return;
+  pool.db.set('VDI', vdi, 'cbt_enabled', false);
+  await pool.storeOf(text(row, 'SR')).disableCbt(text(row, 'location'));
 }
 
 /** What a verb throws becomes a rejection, as it is over HTTP. */

@@ -5,6 +5,9 @@ import { textOf, type Value } from '../rpc/unmarshal';
 import { flag, list, map, text } from './row';
 import { Table, type Row } from './table';
 
+/** Generations that a toolstack has not yet written to disk when it is restarted. */
+const unwrittenGenerations = 25;
+
 /**
  * The pool's database: one table per class of the datamodel, the inverse side of relations kept up by itself, a
  * generation number that counts every change.
@@ -41,6 +44,15 @@ export class Database {
   }
 
   /** In the order in which events of one kind follow each other: by class name, backwards. */
+  /**
+   * A restarted toolstack counts on from what it last wrote to disk: tokens of the former process are ahead of it, and
+   * who goes on with one sees nothing until the count has caught up.
+   */
+  fallBehind(): void {
+    this.#generation = Math.max(1, this.#generation - unwrittenGenerations);
+    for (const table of this.#tables.values()) table.forgetChanges(this.#generation);
+  }
+
   tables(): readonly (readonly [string, Table])[] {
     return this.#ordered;
   }

@@ -114,6 +114,18 @@ export class Table {
     return changes;
   }
 
+  /** Nothing counts as newer than `generation`, and deletions before it are forgotten. */
+  forgetChanges(generation: number): void {
+    for (const [ref, entry] of this.#entries)
+      this.#entries.set(ref, {
+        row: entry.row,
+        createdAt: Math.min(entry.createdAt, generation),
+        modifiedAt: Math.min(entry.modifiedAt, generation),
+      });
+    this.#deleted = [];
+    this.#lastChange = Math.min(this.#lastChange, generation);
+  }
+
   #touch(entry: Entry, generation: number): void {
     entry.modifiedAt = generation;
     this.#lastChange = generation;

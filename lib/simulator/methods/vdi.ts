@@ -26,9 +26,7 @@ export const vdis = {
   },
   'VDI.forget': async (call) => {
     await vdiOperation(call, 'forget', () => {
-      const { pool, args } = call;
-      for (const vbd of pool.db.list('VDI', args.text(0), 'VBDs')) pool.db.destroy('VBD', vbd);
-      pool.db.destroy('VDI', args.text(0));
+      call.pool.db.destroy('VDI', call.args.text(0));
     });
     return '';
   },

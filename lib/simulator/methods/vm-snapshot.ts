@@ -49,6 +49,7 @@ async function snapshotVm(call: Call, name: string, ignoredVdis: readonly string
       subtaskOf: call.task,
     });
     try {
+      await applyDiskFault(call, vdi);
       return await branchDisk(pool, vdi, 'snapshot');
     } finally {
       pool.tasks.drop(subtask);
@@ -73,6 +74,18 @@ async function snapshotVm(call: Call, name: string, ignoredVdis: readonly string
   refreshVm(pool.db, snapshot);
   announce(call, 'VM_SNAPSHOTTED', vm, `VM snapshot ${name}`);
   return snapshot;
+}
+
+/** The server sends itself a `VDI.snapshot` for each disk, so rules for that message hit here too. */
+async function applyDiskFault({ pool, host, signal }: Call, vdi: string): Promise<void> {
+  const row = pool.db.row('VDI', vdi);
+  const effect = pool.faults.take({
+    method: 'VDI.snapshot',
+    objects: [vdi, text(row, 'uuid'), text(row, 'name_label')],
+    host: [host.ref, host.uuid, host.name],
+  });
+  if (effect?.kind === 'delay') await pool.clock.sleep(effect.ms, signal);
+  if (effect?.kind === 'error') throw new ApiError(effect.code, ...(effect.params ?? []));
 }
 
 async function cloneVm(call: Call, name: string): Promise<string> {

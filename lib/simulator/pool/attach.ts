@@ -32,11 +32,20 @@ export function detachVbd(pool: Pool, vbd: string, host: Host): void {
   if (!db.exists('VDI', vdi)) return;
   const others = attachedVbds(pool, vdi).filter((other) => hostOfVbd(pool, other) === host);
   if (others.length === 0) db.removeFromMap('VDI', vdi, 'sm_config', hostKey(host));
+  if (!isOpenForWriting(pool, vdi)) settleTracking(pool, vdi);
   const config = db.map('VDI', vdi, 'other_config');
   if (config['content_id'] === undefined && !isOpenForWriting(pool, vdi))
     db.set('VDI', vdi, 'other_config', { ...config, content_id: pool.random.uuid() });
   db.set('VDI', vdi, 'physical_utilisation', physicalBytes(pool, vdi));
   refreshVdi(db, vdi);
+}
+
+/** Once nobody writes any more the log of changes is complete, and survives a crash. */
+function settleTracking(pool: Pool, vdi: string): void {
+  const row = pool.db.row('VDI', vdi);
+  const store = pool.stores.get(text(row, 'SR'));
+  const id = text(row, 'location');
+  if (store?.has(id) === true) store.settleCbt(id);
 }
 
 /** VBDs through which a disk is plugged in just now. */

@@ -174,6 +174,7 @@ export class Pool {
   restartCoordinator(): void {
     this.sessions.closeAll();
     this.tasks.clear();
+    this.db.fallBehind();
     for (const [className, table] of this.db.tables()) {
       const lost = [...table.model.fields.values()].filter((field) => field.name === 'current_operations');
       for (const ref of table.refs())
@@ -192,15 +193,26 @@ export class Pool {
     this.tasks.collect();
     this.sessions.collect();
     for (const [className, field, target] of danglingParts) {
-      for (const [ref, row] of [...this.db.table(className).rows()])
-        if (!this.db.exists(target, textOf(row[field]))) this.db.destroy(className, ref);
+      for (const [ref, row] of [...this.db.table(className).rows()]) {
+        const whole = textOf(row[field]);
+        if (whole !== 'OpaqueRef:NULL' && !this.db.exists(target, whole)) this.db.destroy(className, ref);
+      }
     }
+    this.#heartbeat();
+  }
+
+  /** Hosts write how they are all the time, and with that everybody who listens to everything gets events. */
+  #heartbeat(): void {
+    const now = formatDate(this.clock.now());
+    for (const metrics of this.db.table('host_metrics').refs())
+      this.db.set('host_metrics', metrics, 'last_updated', now);
   }
 }
 
 /** Parts without their whole are collected. */
 const danglingParts = [
   ['VBD', 'VM', 'VM'],
+  ['VBD', 'VDI', 'VDI'],
   ['VIF', 'VM', 'VM'],
   ['PBD', 'host', 'host'],
   ['PBD', 'SR', 'SR'],

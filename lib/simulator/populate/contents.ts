@@ -80,6 +80,12 @@ export async function reopenStores(pool: Pool, folder: string): Promise<void> {
     const spec = { type: textOf(row['type']) as SrSpec['type'], sizeBytes: Number(row['physical_size']) };
     pool.stores.set(ref, await openStore(pool, spec, join(folder, textOf(row['uuid']))));
   }
+  for (const [ref, row] of db.table('VDI').rows()) {
+    const tracked = row['cbt_enabled'] === true;
+    const store = pool.stores.get(textOf(row['SR']));
+    if (tracked && store?.cbtEnabled(textOf(row['location'])) !== true)
+      db.set('VDI', ref, 'cbt_enabled', false);
+  }
   for (const host of pool.hosts)
     for (const vbd of db.list('VM', host.controlDomain, 'VBDs')) {
       detachVbd(pool, vbd, host);
