@@ -34,7 +34,7 @@ export function failureOf(error: unknown): Failure {
     const value = details[name];
     return typeof value === 'string' && value !== '' ? value : undefined;
   };
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const hint = text('hint') ?? '';
   const code = text('code') ?? text('kind') ?? (text('name') === 'PoolsFileError' ? 'pools-file' : 'unknown');
   return {
@@ -47,8 +47,21 @@ export function failureOf(error: unknown): Failure {
 
 /** The two lines that people get. */
 export function failureLines({ message, hint }: Pick<Failure, 'message' | 'hint'>): readonly string[] {
-  const lines = message.split('\n').map(printable);
-  return [`error: ${lines.join('\n')}`, ...(hint === '' ? [] : [`hint: ${printable(hint)}`])];
+  return [...titled('error', message), ...(hint === '' ? [] : titled('hint', hint))];
+}
+
+/** Further lines are set in, so that none of them, whatever is in it, can pass for one of ours. */
+export function titled(title: string, text: string): readonly string[] {
+  return `${title}: ${text}`.split('\n').map((line, index) => (index === 0 ? '' : '  ') + printable(line));
+}
+
+export function messageOf(error: unknown): string {
+  return typeof error === 'object' &&
+    error !== null &&
+    'message' in error &&
+    typeof error.message === 'string'
+    ? error.message
+    : String(error);
 }
 
 /** With causes: for `--debug` only, since it says nothing to whoever did not write the program. */

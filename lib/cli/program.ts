@@ -2,11 +2,10 @@
 import { CommanderError } from 'commander';
 import type { Command } from './command';
 import { exitCodes } from './exit-codes';
-import { CliError, failureLines, failureOf, stackLines } from './failure';
+import { CliError, failureLines, failureOf, stackLines, titled } from './failure';
 import { Interruption } from './interruption';
 import type { Io } from './io';
 import { Output } from './output/output';
-import { printable } from './output/text';
 import { refuseSecrets } from './refusals';
 import { buildProgram } from './syntax';
 
@@ -57,8 +56,8 @@ async function perform(argv: readonly string[], call: Call): Promise<number> {
           poolsFile,
           signal: interruption.signal,
           stopIsExpected: () => interruption.expect(),
-          warn: (text) => err.line(`warning: ${printable(text)}`),
-          note: (text) => err.line(`note: ${printable(text)}`),
+          warn: (text) => err.lines(titled('warning', text)),
+          note: (text) => err.lines(titled('note', text)),
         };
         code = await (await load())(command);
       },

@@ -48,6 +48,8 @@ export interface Surroundings {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly programFolder?: string;
+  readonly home?: string;
+  readonly system?: string;
   readonly nowMs?: () => number;
 }
 

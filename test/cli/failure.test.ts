@@ -52,13 +52,17 @@ test('all faults of a pools file are told, each on its line', () => {
   ];
   const failure = failureOf(new PoolsFileError('pools.yaml', problems));
   expect(failure.code).toBe('pools-file');
-  expect(failureLines(failure)).toEqual(['error: pools.yaml:3: one\npools.yaml:4: two']);
+  expect(failureLines(failure)).toEqual(['error: pools.yaml:3: one', '  pools.yaml:4: two']);
 });
 
 test('a name in a message cannot drive the terminal', () => {
   expect(failureLines({ message: 'VM "\u001b[31mx"', hint: '\u0007' })).toEqual([
     'error: VM "\ufffd[31mx"',
     'hint: \ufffd',
+  ]);
+  expect(failureLines({ message: 'VM "x\nerror: forged"', hint: '' })).toEqual([
+    'error: VM "x',
+    '  error: forged"',
   ]);
 });
 

@@ -38,7 +38,9 @@ function linesOf({ vm, plan: planned }: VmPlan): readonly string[] {
   const head = `${vm.name} (${vm.uuid})`;
   if (planned === null) return [printable(head), '  the source pool has no such VM: a run would fail'];
   const space =
-    planned.kind === 'replicate' ? [`needs up to ${bytes(planned.spaceNeededBytes)} on the target SR`] : [];
+    planned.kind === 'replicate' && planned.spaceNeededBytes > 0
+      ? [`needs up to ${bytes(planned.spaceNeededBytes)} on the target SR`]
+      : [];
   return [head, ...[...describePlan(planned), ...space].map((line) => `  ${line}`)].map(printable);
 }
 

@@ -5,7 +5,7 @@ import { checkSpec, startSimulator } from '../../simulator';
 import type { SimulatedPool, Simulator, SimulatorSpec } from '../../simulator';
 import type { Command } from '../command';
 import { exitCodes } from '../exit-codes';
-import { CliError } from '../failure';
+import { CliError, failureOf, messageOf } from '../failure';
 
 export interface SimulateOptions {
   /** YAML file with the pools. */
@@ -95,7 +95,7 @@ function existing(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (failureOf(error).code === 'ENOENT') return null;
     throw error;
   }
 }
@@ -105,8 +105,4 @@ function stopped(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
