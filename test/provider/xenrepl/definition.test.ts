@@ -62,7 +62,8 @@ const identity = {
   sourcePoolUuid: null,
   targetPoolUuid: 'pool',
   srUuid: 'sr',
-};
+  initialCopy: 'auto',
+} as const;
 const lookedUp = {
   job_id: identity.jobId,
   id: identity.jobId,

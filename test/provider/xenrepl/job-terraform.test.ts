@@ -231,6 +231,13 @@ test('a change made on the pool is shown and undone', async () => {
   expect(stage.state()).toMatchObject({ concurrency: 2, revision: 3 });
 });
 
+test('what is no argument (a seed that is waited for) outlives an update', async () => {
+  await stage.apply(job());
+  stage.changeOnPool((definition) => ({ ...definition, initialCopy: 'seed' }));
+  await stage.apply(job('concurrency = 5'));
+  expect(stage.definition()).toMatchObject({ concurrency: 5, initialCopy: 'seed' });
+});
+
 test('a change made on the pool between plan and apply is not overwritten', async () => {
   await stage.apply(job());
   stage.configure(job('concurrency = 5'));

@@ -1,16 +1,17 @@
-import type { JobDefinition, JobSchedule } from '../../../planner/job';
+import type { InitialCopy, JobDefinition, JobSchedule } from '../../../planner/job';
 import { isArray, isObject } from '../../framework';
 import type { Value, ValueObject } from '../../framework';
 import { formatInterval, parseInterval } from '../interval';
 import { canonical } from '../spelling';
 
-/** What a definition has besides the arguments: looked up on the pools. */
+/** What a definition has besides the arguments: looked up on the pools, or set there by others and kept. */
 export interface Identity {
   readonly jobId: string;
   readonly scheduleId: string;
   readonly sourcePoolUuid: string | null;
   readonly targetPoolUuid: string;
   readonly srUuid: string;
+  readonly initialCopy: InitialCopy;
 }
 
 /** The definition that wholly known arguments stand for; uuids in lower case, as the pools write them. */
@@ -36,7 +37,7 @@ export function toDefinition(values: ValueObject, identity: Identity): JobDefini
     },
     networkMap: toNetworkMap(values['network_map'] ?? null),
     onUnmappedNetwork: text(values, 'on_unmapped_network') === 'omit' ? 'omit' : 'fail',
-    initialCopy: 'auto',
+    initialCopy: identity.initialCopy,
     onMissingBase: text(values, 'on_missing_base') === 'full' ? 'full' : 'fail',
     onDivergence: text(values, 'on_divergence') === 'overwrite' ? 'overwrite' : 'fail',
     concurrency: number(values, 'concurrency'),

@@ -40,6 +40,7 @@ async function create(planned: ValueObject, context: SessionContext): Promise<Va
       sourcePoolUuid: await sourcePoolUuid(planned, context),
       targetPoolUuid: target.uuid,
       srUuid: await srUuid(target, planned, context),
+      initialCopy: 'auto',
     });
     return write(target, definition, planned, context);
   });
@@ -96,6 +97,7 @@ async function update(
       sourcePoolUuid: await sourcePoolUuid(planned, context),
       targetPoolUuid: target.uuid,
       srUuid: await srUuid(target, planned, context),
+      initialCopy: found.definition.initialCopy,
     });
     return isEqual(definition, found.definition)
       ? toState(definition, found.revision, planned)
