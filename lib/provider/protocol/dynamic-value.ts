@@ -9,9 +9,11 @@ export interface WireValue {
   readonly json: Uint8Array;
 }
 
-/** Extension type of an unknown value, and that of one of which Terraform knows more (a prefix, "not null"). */
+/**
+ * Extension type of an unknown value. Terraform also sends type 12, an unknown value of which it knows more (a prefix,
+ * "not null"), and may send others: to us they are all unknown.
+ */
 const unknownExtension = 0;
-const refinedUnknownExtension = 12;
 
 const extensions = new ExtensionCodec();
 extensions.register({
@@ -19,7 +21,6 @@ extensions.register({
   encode: (value) => (value === wireUnknown ? new Uint8Array(1) : null),
   decode: () => UNKNOWN,
 });
-extensions.register({ type: refinedUnknownExtension, encode: () => null, decode: () => UNKNOWN });
 
 /** Stands for `UNKNOWN` while encoding: the encoder hands objects to an extension, symbols never. */
 const wireUnknown = Object.freeze({});
