@@ -4,7 +4,7 @@
  * or clone is born under such a name: if we die before its keys are written, the next run still knows it as ours.
  */
 
-export type TemporaryRole = 'snapshot' | 'staging' | 'point' | 'replica';
+export type TemporaryRole = 'snapshot' | 'staging' | 'point' | 'replica' | 'transfer';
 
 export interface TemporaryName {
   readonly role: TemporaryRole;
@@ -13,7 +13,8 @@ export interface TemporaryName {
   readonly run: string;
 }
 
-const pattern = /^\[xenrepl (snapshot|staging|point|replica) ([\w.-]{1,64}) ([\w-]{1,64}) ([\w-]{1,64})\]/;
+const pattern =
+  /^\[xenrepl (snapshot|staging|point|replica|transfer) ([\w.-]{1,64}) ([\w-]{1,64}) ([\w-]{1,64})\]/;
 
 export function temporaryName(name: TemporaryName, label: string): string {
   return `[xenrepl ${name.role} ${name.job} ${name.sourceVm} ${name.run}] ${label}`;

@@ -99,7 +99,8 @@ export interface ObservedReplica {
 
 /** Something that a run of ours made and did not live to finish. */
 export interface Leftover {
-  readonly kind: 'vm' | 'disk';
+  /** A task is that of a transfer whose run died: XAPI keeps it until somebody destroys it, or for a day. */
+  readonly kind: 'vm' | 'disk' | 'task';
   readonly side: 'source' | 'target';
   readonly id: ObjectId;
   readonly run: string;

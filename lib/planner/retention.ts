@@ -1,6 +1,6 @@
 /** What is destroyed after a commit. Names what goes, and why that is safe; never the newest base. */
 import { committedPoints } from './base';
-import { own } from './keys';
+import { own, sameUuid } from './keys';
 import type { JobDefinition } from './job';
 import type { Observation } from './observation';
 import type { Step } from './plan';
@@ -27,7 +27,10 @@ export function sourceSnapshotsToDestroy(job: JobDefinition, observation: Observ
   return observation.source.snapshots
     .flatMap((snapshot) => {
       const commit = own(snapshot.commit);
-      return commit === null ? [] : [{ snapshot, commit }];
+      // What a record under our key says of another job or SR is not for us to end.
+      return commit?.job === job.jobId && sameUuid(commit.sr, job.target.srUuid)
+        ? [{ snapshot, commit }]
+        : [];
     })
     .sort((a, b) => b.commit.committedAtMs - a.commit.committedAtMs)
     .slice(job.retention.sourceLatest - 1)

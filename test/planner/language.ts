@@ -326,6 +326,8 @@ function spoilSwap(
       return { swap: { kind: 'own', record }, announced };
     case 'job':
       return { swap: { kind: 'own', record: { ...record, job: 'silver' } }, announced };
+    case 'sr':
+      return { swap: { kind: 'own', record: { ...record, sr: 'another SR' } }, announced };
     case 'copied':
       return { swap: { kind: 'copied', record: { ...record, self: 'another VM' } }, announced: [] };
     case 'unreadable':

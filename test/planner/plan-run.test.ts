@@ -70,6 +70,11 @@ describe('how each disk gets to the target', () => {
     });
   });
 
+  test('a disk attached read-only is a full each time: its snapshot shares it', () => {
+    const shared = 'vm 0:S1.0; snapshot S1 0:x#shared =P1; replica R 0:r0; point P1 0 ~S1';
+    expect(reasons(planRun(keepAll, observed(shared)))['0']).toContain('attached read-only');
+  });
+
   test('a removed disk is noted', () => {
     const plan = planRun(keepAll, observed(afterOne.replace('vm 0:root 1:data', 'vm 0:root')));
     expect(plan).toMatchObject({ notes: [expect.stringContaining('disk 1 was removed')] });

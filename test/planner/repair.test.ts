@@ -202,6 +202,7 @@ describe('an announcement that does not speak for this replica is shown, never g
     ['unreadable', 'the announcement cannot be read: not JSON'],
     ['copied', 'the announcement is of another VM: another VM'],
     ['job', 'the announcement is of job silver, VM vm, SR sr'],
+    ['sr', 'the announcement is of job gold, VM vm, SR another SR'],
   ])('%s', (how, reason) => {
     const world = observed([before, 'replica R 0:r0 1:r1', `${announced} !${how}`].join('; '));
     expect(planRun(jobWith(), world)).toMatchObject({

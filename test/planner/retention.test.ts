@@ -41,6 +41,7 @@ describe('never destroyed', () => {
     ['a snapshot without our commit', `${chain(1)}; snapshot S0 0:root`, 'P1 S1'],
     ['a snapshot that bears a copied commit', `${chain(1)}; snapshot S0 0:root =P0 !copied`, 'P1 S1'],
     ['a snapshot whose commit cannot be read', `${chain(1)}; snapshot S0 0:root =P0 !unreadable`, 'P1 S1'],
+    ['a snapshot whose commit is of another job', `${chain(1)}; snapshot S0 0:root =P0 !job`, 'P1 S1'],
     ["a user's snapshot of the replica", `${chain(1)}; point users 0`, 'P1 S1'],
     ['a point that bears a copied commit', `${chain(1)}; point P0 0 ~S0 !copied`, 'P1 S1'],
     ['a point of another job', `${chain(1)}; point P0 0 ~S0 !job`, 'P1 S1'],
@@ -58,6 +59,14 @@ describe('never destroyed', () => {
         kind: 'destroy-source-snapshot',
         disks: [expect.objectContaining({ uuid: 'S1.0' })],
       }),
+    );
+  });
+
+  test('a disk of a point that is no snapshot', () => {
+    const world = chain(1).replace('S1 0:root', 'S1 0:root 1:data').replace('P1 0', 'P1 0 1#shared');
+    const plan = planRun(jobWith(), observed(world));
+    expect(plan.kind === 'replicate' ? plan.steps : plan).toContainEqual(
+      expect.objectContaining({ kind: 'destroy-point', disks: [expect.objectContaining({ uuid: 'P1.0' })] }),
     );
   });
 
