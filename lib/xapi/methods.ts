@@ -1,4 +1,4 @@
-import type { NetworkRecord, Records, VbdRecord, VmRecord } from './records';
+import type { NetworkRecord, Records, TaskStatus, VbdRecord, VmRecord } from './records';
 import type { Ref, Uuid } from './refs';
 
 /** One XAPI message: parameters without the leading session, and the type of its result. */
@@ -180,6 +180,8 @@ interface ActionMethods {
   'task.create': Method<[label: string, description: string], Ref<'task'>>;
   'task.destroy': Method<[self: Ref<'task'>], ''>;
   'task.cancel': Method<[self: Ref<'task'>], ''>;
+  /** Since 7.2. */
+  'task.set_status': Method<[self: Ref<'task'>, status: TaskStatus], ''>;
 }
 
 /**

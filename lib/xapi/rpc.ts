@@ -1,4 +1,4 @@
-import { Xapi } from 'xen-api';
+import { Xapi, type Transport } from 'xen-api';
 import { parseAddress, parsePoolUrl, urlHostname, type HostAddress } from './address';
 import { defaultTimeoutMs, isRead } from './bounds';
 import type { CallOptions } from './call';
@@ -18,6 +18,8 @@ export interface RpcOptions {
   readonly endpoint: PoolEndpoint;
   readonly trust: Trust;
   readonly onCall?: ((method: string, durationMs: number) => void) | undefined;
+  /** Default `auto`. */
+  readonly transport?: Transport;
 }
 
 /**
@@ -50,6 +52,7 @@ export class Rpc {
       watchEvents: false,
       callConcurrency: Infinity,
       syncStackTraces: false,
+      transport: options.transport ?? 'auto',
     });
     // The constructor has made a transport of its own, which trusts whom it likes: this is how it gets ours.
     this.#xapi._undiciDispatcher = this.#dispatcher;

@@ -5,12 +5,14 @@ import { cancelled } from './failures';
 import type { ResponseHead } from './http-head';
 import type { Ref } from './refs';
 import type { Caller } from './session';
-import { destroyTask, taskFailure, watchTask } from './task';
+import { destroyTask, taskEnded, taskFailure, watchTask } from './task';
 
 /** After the last byte the server flushes and detaches the disk, for which it may need five minutes. */
 const OUTCOME_TIMEOUT_MS = 10 * 60_000;
 /** How long the task is asked for the true reason of a broken connection; some never end (a session that was refused). */
 const REASON_TIMEOUT_MS = 10_000;
+/** A server notices a closed connection within milliseconds; one that does not is not waited for. */
+const END_TIMEOUT_MS = 2_000;
 
 export interface TransferFacts {
   readonly session: Caller;
@@ -58,12 +60,8 @@ export class RunningTransfer {
   }
 
   /** The task's own error, where it ends with one soon; else the transport's. */
-  async explain(error: TransportError): Promise<XapiError | TransportError> {
-    // Where the session was refused (retry now) the task was not looked at and stays pending.
-    const taskMayKnow = error.kind === 'connection' || (error.kind === 'http' && error.retry !== 'now');
-    if (!taskMayKnow) return error;
-    const { session, task } = this.#facts;
-    return (await taskFailure(session, task, { ...this.#facts, timeoutMs: REASON_TIMEOUT_MS })) ?? error;
+  explain(error: TransportError): Promise<XapiError | TransportError> {
+    return explainFailure(error, this.#facts);
   }
 
   /** A socket's error as one of ours. */
@@ -89,6 +87,12 @@ export class RunningTransfer {
     this.#facts.signal?.removeEventListener('abort', this.#onAbort);
     this.#onAbort();
     this.#closing.abort();
+    // A pending task would only be marked, and the disk still be held by it: first let the server come to its end.
+    await taskEnded(this.#facts.session, this.#facts.task, {
+      ...this.#facts,
+      signal: undefined,
+      timeoutMs: END_TIMEOUT_MS,
+    });
     await destroyTask(this.#facts.session, this.#facts.task);
     this.#onClose();
   }
@@ -96,6 +100,17 @@ export class RunningTransfer {
   readonly #onAbort = (): void => {
     this.socket.destroy(cancelled(this.#facts.method, this.#facts.poolName));
   };
+}
+
+/** The task's own error, where it ends with one soon; else the given one. */
+export async function explainFailure(
+  error: TransportError,
+  facts: TransferFacts,
+): Promise<XapiError | TransportError> {
+  // Where the session was refused (retry now) the task was not looked at and stays pending.
+  const taskMayKnow = error.kind === 'connection' || (error.kind === 'http' && error.retry !== 'now');
+  if (!taskMayKnow) return error;
+  return (await taskFailure(facts.session, facts.task, { ...facts, timeoutMs: REASON_TIMEOUT_MS })) ?? error;
 }
 
 /** What a status other than 200 means. The head says little: the task is asked as well, except for 401. */

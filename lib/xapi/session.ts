@@ -41,14 +41,18 @@ export class Session {
 
   /** As `call`, for messages outside the typed table (`Async.…`): the answer is handed out as it came. */
   async send(method: string, params: readonly unknown[], options: CallOptions = {}): Promise<unknown> {
-    const session = await this.#valid(options);
-    try {
-      return await this.#rpc.send(method, [session, ...params], options);
-    } catch (error) {
-      const ended = sessionEnded(error);
-      if (ended) this.markEnded(session);
-      if (!isRead(method) || !(ended || connectionLost(error))) throw error;
-      return await this.#rpc.send(method, [await this.#valid(options), ...params], options);
+    // A restart of the toolstack shows as a cut connection first and as an unknown session then: each heals once.
+    const healed = new Set<string>();
+    for (;;) {
+      const session = await this.#valid(options);
+      try {
+        return await this.#rpc.send(method, [session, ...params], options);
+      } catch (error) {
+        const ailment = sessionEnded(error) ? 'session' : connectionLost(error) ? 'connection' : null;
+        if (ailment === 'session') this.markEnded(session);
+        if (ailment === null || !isRead(method) || healed.has(ailment)) throw error;
+        healed.add(ailment);
+      }
     }
   }
 
@@ -70,7 +74,7 @@ export class Session {
       this.#renewal ??= this.#rpc.login().finally(() => {
         this.#renewal = undefined;
       });
-      await untilAborted(this.#renewal, options.signal, () => cancelled('logging in again', this.#poolName));
+      await this.#withinBounds(this.#renewal, options);
     }
     const session = this.#rpc.sessionRef;
     if (session !== undefined) return session;
@@ -81,6 +85,22 @@ export class Session {
       hint: 'disconnect() was called',
       poolName: this.#poolName,
     });
+  }
+
+  #withinBounds(renewal: Promise<void>, { signal, timeoutMs }: CallOptions): Promise<void> {
+    const bound = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
+    const signals = [signal, bound].filter((candidate) => candidate !== undefined);
+    return untilAborted(renewal, AbortSignal.any(signals), () =>
+      signal?.aborted === true
+        ? cancelled('logging in again', this.#poolName)
+        : new TransportError({
+            kind: 'timeout',
+            retry: 'later',
+            what: `no new login within ${timeoutMs ?? 0} ms`,
+            hint: 'nothing was done',
+            poolName: this.#poolName,
+          }),
+    );
   }
 }
 

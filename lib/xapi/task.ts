@@ -13,6 +13,9 @@ const POLL_GROWTH = 1.5;
 /** How long the pool may be out of reach while a task is watched: a restart of the toolstack takes about a minute. */
 const UNREACHABLE_MS = 3 * 60_000;
 const CLEAN_UP_MS = 5_000;
+/** Bounds of one poll, within the bound of the whole wait. */
+const SHORTEST_CALL_MS = 1_000;
+const LONGEST_CALL_MS = 60_000;
 
 export interface WatchOptions extends CallOptions {
   readonly timeoutMs: number;
@@ -67,6 +70,11 @@ export async function taskFailure(
   }
 }
 
+/** Waits until a task has ended, one way or another, at most `timeoutMs`; never throws. */
+export async function taskEnded(session: Caller, task: Ref<'task'>, options: WatchOptions): Promise<void> {
+  await pollTask(session, task, options).catch(() => undefined);
+}
+
 /** Destroys a task, pending or not, within a few seconds; never throws: xapi collects those that stay. */
 export async function destroyTask(session: Caller, task: Ref<'task'>): Promise<void> {
   await session.call('task.destroy', [task], { timeoutMs: CLEAN_UP_MS }).catch(() => undefined);
@@ -90,7 +98,10 @@ async function pollTask(
     if (signal?.aborted === true) throw cancelled(`waiting for the task of ${method}`, poolName);
     if (leftMs() <= 0) return null;
     try {
-      const record = await session.call('task.get_record', [task], { signal });
+      const record = await session.call('task.get_record', [task], {
+        signal,
+        timeoutMs: Math.min(Math.max(leftMs(), SHORTEST_CALL_MS), LONGEST_CALL_MS),
+      });
       if (record.status !== 'pending' && record.status !== 'cancelling') return record;
       answeredMs = performance.now();
     } catch (error) {

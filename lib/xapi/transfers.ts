@@ -7,7 +7,7 @@ import type { RequestTarget, ResponseHead } from './http-head';
 import { ImportStream } from './import-stream';
 import type { Ref } from './refs';
 import type { Rpc } from './rpc';
-import { RunningTransfer, statusFailure, type TransferFacts } from './running-transfer';
+import { explainFailure, RunningTransfer, statusFailure, type TransferFacts } from './running-transfer';
 import type { Session } from './session';
 import { destroyTask } from './task';
 import type { DiskExport, DiskImport, ExportRequest, ImportRequest } from './transfer';
@@ -121,12 +121,12 @@ export class Transfers {
         },
         headTimeoutMs,
       });
-      const transfer = this.#track(new RunningTransfer(socket, facts));
       if (head !== null && head.status !== 200) {
+        socket.on('error', () => undefined).destroy();
         if (head.status === 401) session.markEnded(usedSession);
-        throw await transfer.explain(statusFailure(head, method, poolName));
+        throw await explainFailure(statusFailure(head, method, poolName), facts);
       }
-      return { transfer, head, usedSession };
+      return { transfer: this.#track(new RunningTransfer(socket, facts)), head, usedSession };
     } catch (error) {
       await destroyTask(session, task);
       throw error;

@@ -16,12 +16,16 @@ declare module 'xen-api' {
     readonly password: string | undefined;
   }
 
+  export type Transport = 'auto' | 'json-rpc' | 'xml-rpc';
+
   export interface XenApiOptions {
     readonly url: string;
     readonly auth: XenApiAuth;
     readonly watchEvents: false;
     readonly callConcurrency: number;
     readonly syncStackTraces: false;
+    /** Default `auto`: JSON-RPC, and XML-RPC with hosts that do not know it. */
+    readonly transport?: Transport;
   }
 
   export class Xapi {

@@ -1,12 +1,5 @@
 import { once } from 'node:events';
-import {
-  Pool,
-  TransportError,
-  XapiError,
-  type DiskExport,
-  type PoolEndpoint,
-  type Ref,
-} from '../../lib/xapi';
+import { Pool, TransportError, type DiskExport, type PoolEndpoint, type Ref } from '../../lib/xapi';
 import { ApiFailure, FakePool, SR, VDI, type Transfer } from './fake-pool';
 
 const REQUEST = { vdi: VDI as Ref<'VDI'>, sr: SR as Ref<'SR'>, label: 'run 1 of job nightly' };
@@ -97,6 +90,7 @@ describe('reading a disk', () => {
 
   it('waits in finish() no longer than its bound', async () => {
     await start();
+    fake.forgetsTransfers = true;
     serve('conectix…', 'pending');
     const download = await pool.openExport(REQUEST);
     await read(download);
@@ -176,6 +170,7 @@ describe('reading a disk', () => {
 
     it('401 means that the session has ended: the task is not waited for, the next call logs in again', async () => {
       await start();
+      fake.forgetsTransfers = true;
       fake.onTransfer = ({ socket }) => socket.end('HTTP/1.1 401 Unauthorised\r\n\r\n');
       await expect(pool.openExport(REQUEST)).rejects.toMatchObject({ kind: 'http', retry: 'now' });
       expect(fake.count('task.get_record')).toBe(0);

@@ -53,6 +53,8 @@ export class FakePool {
   onTransfer: (transfer: Transfer) => void = ({ socket }) => socket.destroy();
   session = 'OpaqueRef:5e551000-0000-4000-8000-000000000001';
   port = 0;
+  /** Leaves the task of a broken transfer pending. */
+  forgetsTransfers = false;
   readonly #options: FakeOptions;
   readonly #servers: Server[] = [];
 
@@ -158,6 +160,7 @@ export class FakePool {
       const [method = '', path = ''] = headers.split(' ', 2);
       if (method !== 'POST') {
         socket.unshift(buffered.subarray(end + 4));
+        this.#failWithConnection(path, socket);
         this.onTransfer({
           method,
           url: new URL(path, this.url(host)),
@@ -179,6 +182,16 @@ export class FakePool {
       if (answer !== null) socket.write(answer);
       else socket.destroy();
     }
+  }
+
+  /** As a host does: the task of a transfer fails when its connection goes. */
+  #failWithConnection(path: string, socket: Socket): void {
+    const task = new URL(path, this.url()).searchParams.get('task_id') ?? '';
+    socket.once('close', () => {
+      const pending = this.tasks.get(task)?.['status'] === 'pending';
+      if (pending && !this.forgetsTransfers)
+        this.endTask(task, 'failure', ['VDI_IO_ERROR', 'Device I/O errors']);
+    });
   }
 
   #answer(method: string, params: readonly unknown[], host: FakeHost, socket: Socket): unknown {

@@ -27,6 +27,7 @@ describe('an upload whose answer has not come yet', () => {
   });
 
   afterEach(async () => {
+    task.end('failure');
     await upload.abort();
     pair.close();
   });
