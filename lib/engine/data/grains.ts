@@ -64,6 +64,26 @@ class Pending {
   }
 }
 
+/**
+ * Hands on zeros wherever nothing was given, up to `sizeBytes`. An export leaves out what was never written: on a
+ * disk that is not known to read as zeros there, old bytes would stay and pass for content.
+ */
+export async function* fillGaps(extents: AsyncIterable<Extent>, sizeBytes: number): AsyncIterable<Extent> {
+  let reachedBytes = 0;
+  for await (const extent of extents) {
+    yield* zerosBetween(reachedBytes, extent.offsetBytes);
+    yield extent;
+    reachedBytes = extent.offsetBytes + extent.data.length;
+  }
+  yield* zerosBetween(reachedBytes, sizeBytes);
+}
+
+function* zerosBetween(startBytes: number, endBytes: number): Iterable<Extent> {
+  for (let offsetBytes = startBytes; offsetBytes < endBytes; offsetBytes += zeros.length) {
+    yield { offsetBytes, data: zeros.subarray(0, endBytes - offsetBytes) };
+  }
+}
+
 const zeros = Buffer.alloc(grainBytes);
 
 /** Leaves out grains that are all zeros. Only for a disk that was never written and reads as zeros. */

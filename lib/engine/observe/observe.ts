@@ -2,10 +2,12 @@
 import type { CallOptions, Pool, Ref } from '../../xapi';
 import type { JobDefinition } from '../../planner/job';
 import { own } from '../../planner/keys';
+import { temporaryName } from '../../planner/marks';
 import type { Observation, ObservedReplica, ReplicaDisk } from '../../planner/observation';
 import { openExportReader } from '../data/read-export';
 import { ReplicationError } from '../errors';
 import { observeSource, sourceLeftovers } from './source';
+import { leftTasks } from './tasks';
 import { missingPermissions } from './permissions';
 import { observeTarget, targetLeftovers, undecidedDisks } from './target';
 import { byUuid, readWorld } from './world';
@@ -45,6 +47,8 @@ export async function observe(request: ObserveRequest): Promise<Observation> {
     leftovers: [
       ...sourceLeftovers(sourceWorld, job, vm.ref, vm.record),
       ...targetLeftovers(targetWorld, job, vm.record.uuid),
+      ...leftTasks(sourceWorld, 'source', job, vm.record.uuid),
+      ...leftTasks(targetWorld, 'target', job, vm.record.uuid),
     ],
     missingPermissions: missing,
   };
@@ -70,7 +74,10 @@ async function withDecidedDisks(
         vdi: disk.vdi.ref as Ref<'VDI'>,
         sr: srRef as Ref<'SR'>,
         base: pointVdi.ref as Ref<'VDI'>,
-        label: `xenrepl ${request.run} compares ${replica.id.name} ${disk.device}`,
+        label: temporaryName(
+          { role: 'transfer', job: request.job.jobId, sourceVm: replica.mark.sourceVm, run: request.run },
+          `compares ${replica.id.name} disk ${disk.device}`,
+        ),
         sizeBytes: disk.sizeBytes,
         name: disk.vdi.name,
       },

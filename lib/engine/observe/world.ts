@@ -7,6 +7,7 @@ import type {
   Pool,
   Records,
   SrRecord,
+  TaskRecord,
   VbdRecord,
   VdiRecord,
   VifRecord,
@@ -26,6 +27,7 @@ export interface World {
   readonly srs: Table<SrRecord>;
   readonly pbds: Table<PbdRecord>;
   readonly networks: Table<NetworkRecord>;
+  readonly tasks: Table<TaskRecord>;
 }
 
 /**
@@ -33,7 +35,7 @@ export interface World {
  * dangling reference, which readers take for absent, and at the latest as a stale plan.
  */
 export async function readWorld(pool: Pool, options: CallOptions = {}): Promise<World> {
-  const [vms, vdis, vbds, vifs, srs, pbds, networks] = await Promise.all([
+  const [vms, vdis, vbds, vifs, srs, pbds, networks, tasks] = await Promise.all([
     table(pool, 'VM', options),
     table(pool, 'VDI', options),
     table(pool, 'VBD', options),
@@ -41,8 +43,9 @@ export async function readWorld(pool: Pool, options: CallOptions = {}): Promise<
     table(pool, 'SR', options),
     table(pool, 'PBD', options),
     table(pool, 'network', options),
+    table(pool, 'task', options),
   ]);
-  return { poolName: pool.name, poolUuid: pool.uuid, vms, vdis, vbds, vifs, srs, pbds, networks };
+  return { poolName: pool.name, poolUuid: pool.uuid, vms, vdis, vbds, vifs, srs, pbds, networks, tasks };
 }
 
 async function table<C extends ClassName & keyof Records>(

@@ -1,5 +1,6 @@
 /** Fills one staging disk. */
 import type { Ref } from '../../xapi';
+import { temporaryName } from '../../planner/marks';
 import type { DiskCopy } from '../../planner/plan';
 import type { Attempt } from '../attempt';
 import { copyDisk } from '../data/copy-disk';
@@ -38,7 +39,10 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
       { retry: 'now', hint: 'the disk was resized meanwhile; the run plans again' },
     );
   }
-  const label = `xenrepl ${context.runId} ${vm.name} ${copy.device}`;
+  const label = temporaryName(
+    { role: 'transfer', job: attempt.job.jobId, sourceVm: vm.uuid, run: context.runId },
+    `${vm.name} disk ${copy.device}`,
+  );
   const reader = await openExportReader(
     source,
     {

@@ -1,9 +1,9 @@
 /** Removes what dead runs left, found by our own marks alone. */
-import type { Pool } from '../../xapi';
+import type { Pool, Ref } from '../../xapi';
 import type { Leftover } from '../../planner/observation';
 import type { Attempt } from '../attempt';
 import { codeOf } from '../errors';
-import { destroyDisks, destroyMarked } from './destroy';
+import { destroyDisks, destroyMarked, isGone, unlessGone } from './destroy';
 import { assertQuiet } from './quiet';
 
 /**
@@ -28,12 +28,30 @@ export async function discardLeftover(attempt: Attempt, leftover: Leftover): Pro
 
 async function destroy(attempt: Attempt, pool: Pool, leftover: Leftover): Promise<void> {
   const { job } = attempt;
+  if (leftover.kind === 'task') {
+    await destroyTask(pool, leftover.id.ref as Ref<'task'>);
+    return;
+  }
   if (leftover.kind === 'disk') {
     await destroyDisks(pool, [leftover.id], null, {});
     return;
   }
   const mark = { job: job.jobId, run: leftover.run, sr: job.target.srUuid };
   await destroyMarked(pool, leftover.id, leftover.disks, mark, {});
+}
+
+/**
+ * A pending task is only marked by its destruction, and nobody is left to end it: end it first. Where the release
+ * does not know the call (before 7.2), XAPI's own clean-up removes the task within a day.
+ */
+async function destroyTask(pool: Pool, task: Ref<'task'>): Promise<void> {
+  try {
+    const { status } = await pool.call('task.get_record', [task]);
+    if (status === 'pending') await pool.call('task.set_status', [task, 'cancelled']);
+  } catch (error) {
+    if (!isGone(error) && codeOf(error) !== 'MESSAGE_METHOD_UNKNOWN') throw error;
+  }
+  await unlessGone(pool.call('task.destroy', [task]));
 }
 
 /** The source's disks may be on several SRs; one name for the side is enough to keep its destructions apart. */
