@@ -87,7 +87,7 @@ function optionReply(code: number, type: number): Buffer {
 const NAME = `/disk?session_id=${SESSION}`;
 const EXPORT_HEAD_BYTES = 8 + 2 + 124;
 
-describe('before the greeting', () => {
+describe('quirk 37: NBD, before the greeting', () => {
   it('closes as long as no network has a purpose', async () => {
     await using fixture = await start(null);
     expect(await talk(fixture.server, option(3))).toEqual(Buffer.alloc(0));
@@ -107,7 +107,7 @@ describe('before the greeting', () => {
   });
 });
 
-describe('options in clear', () => {
+describe('quirk 37: NBD, options in clear', () => {
   it.each([
     ['LIST', 3, 0x80000002],
     ['STARTTLS', 5, 0x80000002],
@@ -153,7 +153,7 @@ describe('options in clear', () => {
   });
 });
 
-describe('while TLS is forced', () => {
+describe('quirk 37: NBD, while TLS is forced', () => {
   it.each([
     ['LIST', 3],
     ['INFO', 6],
@@ -174,7 +174,7 @@ describe('while TLS is forced', () => {
   });
 });
 
-describe('STARTTLS', () => {
+describe('quirk 37: NBD, STARTTLS', () => {
   it('is acknowledged; a client that does not speak TLS then is dropped', async () => {
     await using fixture = await start('nbd');
     const bytes = Buffer.concat([option(5), Buffer.from('this is no ClientHello')]);
@@ -193,7 +193,7 @@ describe('STARTTLS', () => {
   });
 });
 
-describe('commands', () => {
+describe('quirk 37: NBD, commands', () => {
   const begin = option(1, NAME);
   const lead = GREETING.length + EXPORT_HEAD_BYTES;
 
@@ -234,7 +234,7 @@ describe('commands', () => {
   });
 });
 
-describe('the tools of libnbd', () => {
+describe('quirk 37: NBD, the tools of libnbd', () => {
   const uri = (server: NbdServer, scheme: string, more = ''): string =>
     `${scheme}://127.0.0.1:${server.port}/%2Fdisk%3Fsession_id%3D${encodeURIComponent(SESSION)}${more}`;
 

@@ -65,15 +65,15 @@ export class TestPool implements TransferPool {
   readonly #closing = new AbortController();
   #ids = 0;
 
+  /** Those who wait for the clock; they go on when {@link wake} is called. */
+  readonly sleeping: (() => void)[] = [];
+
   readonly clock = {
     now: () => Date.UTC(2026, 0, 1),
-    sleep: (ms: number, signal: AbortSignal): Promise<void> =>
+    sleep: (_ms: number, signal: AbortSignal): Promise<void> =>
       new Promise((resolve, reject) => {
-        const wake = setTimeout(resolve, ms);
-        signal.addEventListener('abort', () => {
-          clearTimeout(wake);
-          reject(new Error('aborted'));
-        });
+        this.sleeping.push(resolve);
+        signal.addEventListener('abort', () => reject(new Error('aborted')));
       }),
   };
 
@@ -97,6 +97,10 @@ export class TestPool implements TransferPool {
       now: () => Date.UTC(2026, 0, 1),
     });
     return new TestPool(store, folder);
+  }
+
+  wake(): void {
+    for (const goOn of this.sleeping.splice(0)) goOn();
   }
 
   get closing(): AbortSignal {
