@@ -10,6 +10,7 @@ export function faultySource(
 ): ByteSource {
   const limit = fault !== null && 'afterBytes' in fault ? fault.afterBytes : Infinity;
   let position = 0;
+  let lingers = fault?.kind === 'linger' ? fault.ms : 0;
   const counted = async (target: Uint8Array): Promise<number> => {
     const count = await connection.read(target);
     if (fault?.kind === 'corrupt') damage(target.subarray(0, count), fault.atByte - position);
@@ -22,7 +23,9 @@ export function faultySource(
       const allowed = Math.min(target.byteLength, limit - position);
       const count = await counted(target.subarray(0, allowed));
       if (count < allowed) {
-        if (fault?.kind === 'linger') await pool.clock.sleep(fault.ms, pool.closing);
+        const ms = lingers;
+        lingers = 0;
+        if (ms > 0) await pool.clock.sleep(ms, pool.closing);
       } else if (allowed < target.byteLength) await strike(connection, fault, pool);
       return count;
     },
