@@ -25,6 +25,7 @@ export type VmCreateRecord = Omit<
   | 'current_operations'
   | 'suspend_VDI'
   | 'user_version'
+  | 'metrics'
 > & { readonly user_version: number };
 
 export interface VdiCreateRecord {
@@ -118,7 +119,8 @@ type VmReadOnlyField =
   | 'VIFs'
   | 'VTPMs'
   | 'allowed_operations'
-  | 'current_operations';
+  | 'current_operations'
+  | 'metrics';
 
 /** Setters of VM fields that are carried from the source to the replica, each taking the field's own type. */
 type VmFieldSetters = {

@@ -24,6 +24,7 @@ const NUMERIC: { readonly [C in keyof Records]: Readonly<Record<NumericField<Rec
     order: true,
     user_version: true,
   },
+  VM_metrics: {},
   VDI: { virtual_size: true, physical_utilisation: true },
   VBD: {},
   VIF: { MTU: true },

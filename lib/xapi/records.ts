@@ -62,6 +62,13 @@ export interface VmRecord {
   readonly shutdown_delay?: number;
   readonly order?: number;
   readonly user_version?: number;
+  readonly metrics?: Ref<'VM_metrics'>;
+}
+
+export interface VmMetricsRecord {
+  readonly uuid: Uuid<'VM_metrics'>;
+  /** When the VM was last booted here; the epoch where it never was. Not carried by clone, snapshot or import. */
+  readonly start_time: string;
 }
 
 export type VdiType =
@@ -218,6 +225,7 @@ export interface TaskRecord {
 /** Record type of each class for which one is declared. */
 export interface Records {
   readonly VM: VmRecord;
+  readonly VM_metrics: VmMetricsRecord;
   readonly VDI: VdiRecord;
   readonly VBD: VbdRecord;
   readonly VIF: VifRecord;

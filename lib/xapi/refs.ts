@@ -1,6 +1,7 @@
 /** Names of the XAPI classes this project touches, spelled as on the wire. */
 export type ClassName =
   | 'VM'
+  | 'VM_metrics'
   | 'VDI'
   | 'VBD'
   | 'VIF'
