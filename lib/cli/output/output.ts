@@ -8,6 +8,7 @@ export class Output {
   readonly #stream: TextStream;
   readonly #onBroken: (error: NodeJS.ErrnoException) => void;
   #broken = false;
+  #instead: ((line: string) => void) | null = null;
 
   /** @param onBroken called once, when the stream takes no more: its reader has left, or a disk is full */
   constructor(stream: TextStream, onBroken: (error: NodeJS.ErrnoException) => void) {
@@ -31,7 +32,13 @@ export class Output {
   }
 
   line(text: string): void {
-    if (!this.#broken) this.#stream.write(`${text}\n`);
+    if (this.#instead !== null) this.#instead(text);
+    else if (!this.#broken) this.#stream.write(`${text}\n`);
+  }
+
+  /** Lines go there instead until null is given: to whoever draws on the same terminal and knows where the cursor is. */
+  divert(instead: ((line: string) => void) | null): void {
+    this.#instead = instead;
   }
 
   /**

@@ -24,11 +24,10 @@ export function failureLinesOf({ vms }: Pick<RunReport, 'vms'>): readonly string
   return vms.flatMap(({ vm, outcome }) => {
     if (outcome.kind === 'replicated') return [];
     const { message, hint } = outcome.error;
-    // Cancelled by the person who reads this: a hint would teach them what they did.
-    return failureLines({
-      message: `${vm.name}: ${withoutHint(message, hint)}`,
-      hint: outcome.kind === 'cancelled' ? '' : hint,
-    });
+    if (outcome.kind !== 'cancelled')
+      return failureLines({ message: `${vm.name}: ${withoutHint(message, hint)}`, hint });
+    // Whoever stopped it knows why; which call was torn does not matter to them.
+    return failureLines({ message: `${vm.name}: stopped before its recovery point was made`, hint: '' });
   });
 }
 

@@ -18,13 +18,17 @@ interface Bar {
 /** Progress on a terminal: one bar per disk that is being copied, below the lines about everything else. */
 export class BarProgress implements Progress {
   readonly #out: Output;
+  readonly #err: Output | null;
   readonly #nowMs: () => number;
   readonly #screen: MultiBar;
   readonly #bars = new Map<string, Bar>();
   #waiting: string[] = [];
 
-  constructor(out: Output, nowMs: () => number) {
+  /** @param err writes to the same terminal, if given: its lines go above the bars as well */
+  constructor(out: Output, err: Output | null, nowMs: () => number) {
     this.#out = out;
+    this.#err = err;
+    err?.divert((line) => this.#tell([line]));
     this.#nowMs = nowMs;
     this.#screen = new MultiBar({
       stream: out.stream,
@@ -48,6 +52,7 @@ export class BarProgress implements Progress {
   };
 
   readonly end = (): void => {
+    this.#err?.divert(null);
     if (this.#screen.isActive) this.#screen.stop();
     this.#out.lines(this.#waiting);
     this.#waiting = [];
@@ -93,6 +98,9 @@ export class BarProgress implements Progress {
   }
 }
 
+/** `100%  1023.9 MiB/8.0 GiB  1023.9 KiB/s  59 min 59 s left` */
+const figuresWidth = 4 + 2 + 19 + 2 + 12 + 2 + 18;
+
 interface BarPayload {
   readonly label: string;
   readonly reading: Reading;
@@ -107,14 +115,18 @@ export function barLine(
   const done = Math.min(params.value, params.total);
   const figures = [
     percent(done, params.total).padStart(4),
-    `${bytes(done)}/${bytes(params.total)}`,
-    reading.bytesPerSecond === null ? '' : rate(reading.bytesPerSecond),
+    `${bytes(done)}/${bytes(params.total)}`.padStart(19),
+    (reading.bytesPerSecond === null ? '' : rate(reading.bytesPerSecond)).padStart(12),
     reading.remainingMs === null ? '' : `${duration(reading.remainingMs)} left`,
   ];
-  const tail = figures.filter((text) => text !== '').join('  ');
   const name = truncated(printable(label), Math.max(8, Math.floor(width / 3)));
-  const room = Math.min(40, width - widthOf(name) - widthOf(tail) - 4);
-  if (room < 5) return truncated(`${name}  ${tail}`, width);
+  // As wide as figures get, so that a bar does not grow and shrink with them.
+  const room = Math.min(40, width - widthOf(name) - figuresWidth - 4);
+  if (room < 5) {
+    const tail = figures.map((text) => text.trim()).filter((text) => text !== '');
+    return truncated([name, ...tail].join('  '), width);
+  }
+  const tail = figures.join('  ').trimEnd();
   const full = Math.round(params.total === 0 ? room : (room * done) / params.total);
   return `${name}  ${padded('█'.repeat(full), room, 'left').replaceAll(' ', '░')}  ${tail}`;
 }

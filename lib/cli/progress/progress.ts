@@ -11,8 +11,9 @@ export interface Progress {
   readonly end: () => void;
 }
 
-export function progressFor({ io, out, json }: Command): Progress {
+export function progressFor({ io, out, err, json }: Command): Progress {
   if (json) return new JsonProgress(out, io.nowMs);
   const bars = io.stdout.isTTY === true && io.env['TERM'] !== 'dumb';
-  return bars ? new BarProgress(out, io.nowMs) : new LineProgress(out, io.nowMs);
+  if (!bars) return new LineProgress(out, io.nowMs);
+  return new BarProgress(out, io.stderr.isTTY === true ? err : null, io.nowMs);
 }

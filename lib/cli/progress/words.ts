@@ -1,7 +1,6 @@
 /** Events in words, the same on a terminal and in a log. */
 import type { RunEvent } from '../../engine';
 import type { Plan, StepKind } from '../../planner/plan';
-import { withoutHint } from '../failure';
 import { bytes, duration, instant, rate } from '../output/quantities';
 import { counted } from '../output/text';
 import type { Reading } from './meter';
@@ -112,7 +111,7 @@ function attemptFailed(event: Extract<RunEvent, { readonly kind: 'attempt-failed
       : retryInMs === 0
         ? 'again now'
         : `again in ${duration(retryInMs)}`;
-  return `attempt ${String(attempt)} failed, ${again}: ${withoutHint(error.message, error.hint)}`;
+  return `attempt ${String(attempt)} failed, ${again}: ${error.message}`;
 }
 
 function finished(outcome: Extract<RunEvent, { readonly kind: 'vm-finished' }>['outcome']): string {

@@ -80,6 +80,6 @@ test('each VM without a new recovery point says why and what to do; one that was
   expect(failureLinesOf(report(replicated, failed('failed'), failed('cancelled')))).toEqual([
     'error: failed-vm: something broke',
     'hint: look there',
-    'error: cancelled-vm: something broke',
+    'error: cancelled-vm: stopped before its recovery point was made',
   ]);
 });

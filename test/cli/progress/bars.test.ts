@@ -11,15 +11,13 @@ describe('the line of a bar', () => {
     barLine({ value, total: 1024 * mib, maxWidth }, { label, reading });
 
   it('shows share, bytes, rate and time left', () => {
-    expect(line(90)).toBe(
-      'db1 disk 0  ███████████████░░░░░░░░░░░░░░   50%  512.0 MiB/1.0 GiB  85.3 MiB/s  12 s left',
-    );
+    expect(line(90)).toBe('db1 disk 0  ████████░░░░░░░░   50%    512.0 MiB/1.0 GiB    85.3 MiB/s  12 s left');
   });
 
   it('leaves out the bar, then cuts the name, before a figure', () => {
-    expect(line(62)).toBe('db1 disk 0   50%  512.0 MiB/1.0 GiB  85.3 MiB/s  12 s left');
+    expect(line(62)).toBe('db1 disk 0  50%  512.0 MiB/1.0 GiB  85.3 MiB/s  12 s left');
     expect(line(80, 'a-customer-with-a-very-long-name disk 0')).toBe(
-      'a-customer-wi…-name disk 0   50%  512.0 MiB/1.0 GiB  85.3 MiB/s  12 s left',
+      'a-customer-wi…-name disk 0  50%  512.0 MiB/1.0 GiB  85.3 MiB/s  12 s left',
     );
   });
 
@@ -35,15 +33,15 @@ describe('the line of a bar', () => {
 
   it('is full at the end and has no time left where none is known', () => {
     const unknown = { bytesPerSecond: null, remainingMs: null };
-    expect(barLine({ value: 0, total: 0, maxWidth: 40 }, { label: 'db1 disk 1', reading: unknown })).toBe(
-      'db1 disk 1  ████████████  100%  0 B/0 B',
+    expect(barLine({ value: 0, total: 0, maxWidth: 90 }, { label: 'db1 disk 1', reading: unknown })).toBe(
+      'db1 disk 1  ████████████████  100%              0 B/0 B',
     );
   });
 });
 
 test('bars are drawn while disks are copied, lines stand above them, and the cursor comes back', async () => {
   const screen = new Screen(80);
-  const progress = new BarProgress(new Output(screen, () => undefined), () => 0);
+  const progress = new BarProgress(new Output(screen, () => undefined), null, () => 0);
   progress.show({ kind: 'run-started', run: 'r1', jobId: 'j1', jobName: 'nightly', vms: 1 });
   expect(screen.lines).toEqual(['run r1 of job "nightly": 1 VM']);
   progress.show(opened());
@@ -59,9 +57,23 @@ test('bars are drawn while disks are copied, lines stand above them, and the cur
   expect(screen.text).toContain('db1: disk 0: copied, 100.5 MiB read, 90.0 MiB sent\n');
 });
 
+test('what stderr says to the same terminal stands above the bars, and on stderr again afterwards', async () => {
+  const screen = new Screen(80);
+  const stderr = new Screen(80);
+  const err = new Output(stderr, () => undefined);
+  const progress = new BarProgress(new Output(screen, () => undefined), err, () => 0);
+  progress.show(progressed(25 * mib));
+  await screen.shows('db1 disk 0');
+  err.line('stopping');
+  await screen.shows('stopping\n');
+  progress.end();
+  err.line('error: stopped');
+  expect(stderr.text).toBe('error: stopped\n');
+});
+
 test('a run that copies nothing moves no cursor', () => {
   const screen = new Screen(80);
-  const progress = new BarProgress(new Output(screen, () => undefined), () => 0);
+  const progress = new BarProgress(new Output(screen, () => undefined), null, () => 0);
   progress.show({ kind: 'vm-started', vm });
   progress.end();
   expect(screen.text).toBe('');

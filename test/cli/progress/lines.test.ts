@@ -35,7 +35,7 @@ test('a run in lines, as a log or Terraform shows it', () => {
     'db1: disk 0: full, 100.0 MiB to read',
     'db1: disk 0: 20.0 MiB of 100.0 MiB (20%), 10.0 MiB/s, 8.0 s left',
     'db1: disk 0: 40.0 MiB of 100.0 MiB (40%), 10.0 MiB/s, 6.0 s left',
-    'db1: attempt 1 failed, again in 15 s: VM.snapshot failed',
+    'db1: attempt 1 failed, again in 15 s: VM.snapshot failed: wait for it',
     'db1: warning: no such network',
     'db1: disk 0: copied, 100.5 MiB read, 90.0 MiB sent',
   ]);
