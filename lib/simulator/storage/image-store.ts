@@ -301,8 +301,9 @@ export class ImageStore {
       const length = Math.min(BLOCK_BYTES - inBlock, whole.byteLength - done);
       const block = (position - inBlock) / BLOCK_BYTES;
       if (!image.file.has(block)) this.#space.demandBlock(image);
-      await image.file.writeSectors(block, inBlock / SECTOR_BYTES, whole.subarray(done, done + length));
+      // Before the write: what a crash leaves half done must count as changed.
       this.#logs.mark(image.id, position, length);
+      await image.file.writeSectors(block, inBlock / SECTOR_BYTES, whole.subarray(done, done + length));
       done += length;
     }
   }

@@ -11,6 +11,7 @@ interface OpenFile {
  */
 export class OpenFiles {
   readonly #open = new Map<string, OpenFile>();
+  #closed = false;
 
   constructor(private readonly limit = 64) {}
 
@@ -31,11 +32,14 @@ export class OpenFiles {
     closeSync(file.fd);
   }
 
+  /** Nothing can be read or written afterwards: a straggler must not open a file that nobody closes. */
   close(): void {
+    this.#closed = true;
     for (const path of [...this.#open.keys()]) this.forget(path);
   }
 
   async #use<T>(path: string, work: (fd: number) => Promise<T>): Promise<T> {
+    if (this.#closed) throw new Error(`${path} cannot be used: its store is closed`);
     const file = this.#open.get(path) ?? { fd: openSync(path, 'r+'), users: 0 };
     this.#open.delete(path);
     this.#open.set(path, file);

@@ -22,7 +22,10 @@ export class ConnectionLostError extends Error {
 export class Connection {
   readonly #ahead: Buffer[] = [];
   #aheadBytes = 0;
+  /** The client sends nothing more. */
   #ended = false;
+  /** What the client sends is thrown away. */
+  #ignoring = false;
   #wanted: { readonly target: Uint8Array; filled: number; readonly done: (count: number) => void } | null =
     null;
   readonly #closed = new AbortController();
@@ -67,6 +70,7 @@ export class Connection {
       this.#aheadBytes -= used;
       if (used < chunk.length) this.#ahead.unshift(chunk.subarray(used));
     }
+    if (this.#ignoring) return Promise.resolve(0);
     if (!this.#ended && this.#aheadBytes < READ_AHEAD_BYTES / 2) this.socket.resume();
     if (filled === target.byteLength || this.#ended) return Promise.resolve(filled);
     return new Promise((done) => {
@@ -106,7 +110,7 @@ export class Connection {
   ignoreInput(): void {
     this.#ahead.length = 0;
     this.#aheadBytes = 0;
-    this.#ended = true;
+    this.#ignoring = true;
     this.socket.resume();
   }
 
@@ -159,7 +163,7 @@ export class Connection {
   }
 
   #take(chunk: Buffer): void {
-    if (this.#ended) return;
+    if (this.#ignoring) return;
     const wanted = this.#wanted;
     if (wanted === null) {
       this.#keep(chunk);

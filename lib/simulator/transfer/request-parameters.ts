@@ -38,10 +38,10 @@ export class RequestParameters {
     return { kind: 'basic', username: text.slice(0, Math.max(0, colon)), password: text.slice(colon + 1) };
   }
 
-  /** Null without the header, NaN when it is no number. */
+  /** Null without the header, or when it is no number. */
   contentLength(): number | null {
     const text = this.header('content-length');
-    return text === null ? null : /^\d+$/.test(text) ? Number(text) : NaN;
+    return text !== null && /^\d+$/.test(text) ? Number(text) : null;
   }
 }
 

@@ -1,6 +1,9 @@
 import { CopierError, type ByteSource } from './copier';
 import { TAR_RECORD_BYTES } from './tar-writer';
 
+/** Descriptions are some megabytes at most, chunks one: a larger member is a broken or hostile archive. */
+const LARGEST_MEMBER_BYTES = 64 * 1024 * 1024;
+
 export interface TarMember {
   readonly name: string;
   readonly sizeBytes: number;
@@ -16,7 +19,13 @@ export class TarReader {
     const count = await this.source.read(header);
     if (count === 0 || header.every((byte) => byte === 0)) return null;
     if (count < header.length) throw new PrematureEndError();
-    return { name: text(header, 0, 100), sizeBytes: parseInt(text(header, 124, 12), 8) };
+    const member = { name: text(header, 0, 100), sizeBytes: parseInt(text(header, 124, 12), 8) };
+    if (!(member.sizeBytes <= LARGEST_MEMBER_BYTES)) {
+      throw new CopierError(
+        `member ${member.name} of the archive has an impossible size of ${member.sizeBytes}`,
+      );
+    }
+    return member;
   }
 
   /** The data of a member, and the padding behind it. */

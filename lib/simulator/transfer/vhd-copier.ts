@@ -4,6 +4,9 @@ import { decodeFooter, decodeHeader, type VhdHeader } from '../storage/vhd-metad
 import { CopierError, readOrFail, type BlockDevice, type ByteSource, type Progress } from './copier';
 
 const SKIP_BYTES = 4096;
+/** No header that a client of ours sends goes beyond these; what does must not make us allocate gigabytes. */
+const MOST_ENTRIES = 2 ** 21;
+const LARGEST_BLOCK_BYTES = 2 ** 26;
 
 interface StoredBlock {
   readonly index: number;
@@ -27,6 +30,9 @@ export async function copyVhd(
   await input.skipTo(footer.dataOffset);
   const header = decodeHeader(await input.take(HEADER_BYTES));
   if (header === null) throw new CopierError('the header of the VHD is wrong');
+  if (header.maxEntries > MOST_ENTRIES || header.blockBytes > LARGEST_BLOCK_BYTES) {
+    throw new CopierError(`a VHD of ${header.maxEntries} blocks of ${header.blockBytes} bytes is too large`);
+  }
   await input.skipTo(header.tableOffset);
   const blocks = storedBlocks(await input.take(tableBytes(header.maxEntries)), header.maxEntries);
   const bitmap = Buffer.alloc(header.blockBytes / SECTOR_BYTES / 8);

@@ -255,6 +255,9 @@ describe('faults of a download', () => {
     let got = 0;
     socket.on('data', (chunk: Buffer) => (got += chunk.length));
     while (got < 1000) await once(socket, 'data');
+    // Another download from beginning to end: time enough for more bytes, if there were any.
+    await send(server, 'GET', '/export_raw_vdi', { vdi: 'disk' });
+    expect(server.pool.bytes.export).toBe(1000 + 4 * MIB);
     expect(server.pool.task(task_id).status).toBe('pending');
     socket.destroy();
     await server.settled();
