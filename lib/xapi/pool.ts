@@ -17,6 +17,8 @@ import { parseTaskResult } from './xml-value';
 /** XenServer 6.5, the first release that gives and takes differences between disks, has API 2.3. */
 const OLDEST_API = { major: 2, minor: 3 } as const;
 const LOGOUT_TIMEOUT_MS = 5_000;
+/** A wrong password alone is answered after five seconds, a redirect to the coordinator takes another connection. */
+const CONNECT_TIMEOUT_MS = 60_000;
 
 export interface ConnectOptions extends CallOptions {
   /** Told what the operator should know, for example that nothing is verified; on every connect. */
@@ -73,18 +75,19 @@ export class Pool {
     for (const warning of trust.warnings(endpoint.url))
       options.onWarning?.(`pool "${endpoint.name}": ${warning}`);
     const session = new Session(rpc, endpoint.name);
-    const bounds: CallOptions = { signal: options.signal, timeoutMs: options.timeoutMs };
+    const timeout = AbortSignal.timeout(options.timeoutMs ?? CONNECT_TIMEOUT_MS);
+    const signal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
     try {
-      await rpc.login(bounds);
+      await rpc.login({ signal });
       const poolRef = rpc.poolRef as Ref<'pool'>;
-      const pool = await session.call('pool.get_record', [poolRef], bounds);
-      const host = await session.call('host.get_record', [pool.master], bounds);
+      const pool = await session.call('pool.get_record', [poolRef], { signal });
+      const host = await session.call('host.get_record', [pool.master], { signal });
       refuseOldRelease(host, endpoint.name);
       return new Pool({ name: endpoint.name, rpc, session, trust, pool, poolRef, host });
     } catch (error) {
       await session.logout(LOGOUT_TIMEOUT_MS);
       await rpc.close();
-      throw error;
+      throw timeout.aborted && options.signal?.aborted !== true ? notInTime(endpoint, options) : error;
     }
   }
 
@@ -160,6 +163,16 @@ export class Pool {
     await this.#session.logout(LOGOUT_TIMEOUT_MS);
     await this.#rpc.close();
   }
+}
+
+function notInTime(endpoint: PoolEndpoint, options: ConnectOptions): TransportError {
+  return new TransportError({
+    kind: 'timeout',
+    retry: 'later',
+    what: `not logged in within ${options.timeoutMs ?? CONNECT_TIMEOUT_MS} ms`,
+    hint: 'is the host up, and does a firewall let its port through?',
+    poolName: endpoint.name,
+  });
 }
 
 function refuseOldRelease(host: HostRecord, poolName: string): void {

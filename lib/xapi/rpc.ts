@@ -35,6 +35,7 @@ export class Rpc {
   readonly #dispatcher: CallDispatcher;
   readonly #options: RpcOptions;
   readonly #secure: boolean;
+  readonly #closing = new AbortController();
   /** Bounds of the login that is going on: xen-api sends its messages without any. */
   #loginOptions: CallOptions = {};
 
@@ -43,9 +44,8 @@ export class Rpc {
     const { secure, ...address } = parsePoolUrl(endpoint);
     this.#options = options;
     this.#secure = secure;
-    this.#dispatcher = new CallDispatcher((target) =>
-      dial(target, { poolName: endpoint.name, trust, secure }),
-    );
+    const dialOptions = { poolName: endpoint.name, trust, secure, signal: this.#closing.signal };
+    this.#dispatcher = new CallDispatcher((target) => dial(target, dialOptions));
     this.#xapi = new Xapi({
       url: `${secure ? 'https' : 'http'}://${urlHostname(address)}:${address.port}`,
       auth: { user: endpoint.username, password: undefined },
@@ -134,6 +134,7 @@ export class Rpc {
 
   /** Closes every socket; calls in flight fail. Does not log out. */
   async close(): Promise<void> {
+    this.#closing.abort();
     this.#xapi._sessionId = undefined;
     await this.#xapi.disconnect();
     await this.#dispatcher.destroy();

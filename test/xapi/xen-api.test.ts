@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { Xapi } from 'xen-api';
 import { version } from 'xen-api/package.json';
 import { Pool } from '../../lib/xapi';
@@ -47,7 +48,16 @@ describe('xen-api, the parts that are not public', () => {
       asked += 1;
       return Promise.resolve(PASSWORD);
     };
+    const clients = new Set<Xapi>();
+    const setUrl: Xapi['_setUrl'] = Reflect.get(Xapi.prototype, '_setUrl');
+    const spy = jest.spyOn(Xapi.prototype, '_setUrl').mockImplementation(function (this: Xapi, url) {
+      clients.add(this);
+      setUrl.call(this, url);
+    });
     const pool = await Pool.connect(fake.endpoint({ password }));
+    spy.mockRestore();
+    expect(clients.size).toBe(1);
+    expect(inspect([...clients, pool], { depth: Infinity, showHidden: true })).not.toContain(PASSWORD);
     fake.session = 'OpaqueRef:5e551000-0000-4000-8000-000000000002';
     await pool.call('pool.get_record', [pool.ref]);
     expect(asked).toBe(2);
