@@ -43,6 +43,16 @@ interface Growing {
   notes: readonly string[];
 }
 
+const unheardOf: VmOutcome = {
+  kind: 'failed',
+  error: {
+    code: 'unknown',
+    message: 'the run ended before this VM did',
+    hint: 'run the job again; this looks like a defect: please report it with the events of the run',
+    retry: 'later',
+  },
+};
+
 export class ReportBuilder {
   readonly #run: string;
   readonly #job: JobDefinition;
@@ -50,6 +60,7 @@ export class ReportBuilder {
   readonly #startedMs: number;
   readonly #growing = new Map<string, Growing>();
   readonly #done: VmReport[] = [];
+  #expected = 0;
 
   constructor(run: string, job: JobDefinition, nowMs: () => number) {
     this.#run = run;
@@ -59,13 +70,14 @@ export class ReportBuilder {
   }
 
   add(event: RunEvent): void {
+    if (event.kind === 'run-started') this.#expected = event.vms;
     if (!('vm' in event)) return;
     const growing = this.#of(event.vm);
     switch (event.kind) {
       case 'planned':
         growing.attempts = event.attempt;
         growing.disks = new Map();
-        if (event.plan.kind === 'replicate') growing.notes = event.plan.notes;
+        growing.notes = event.plan.kind === 'replicate' ? event.plan.notes : [];
         break;
       case 'disk-copied': {
         const { device, copyKind, changedBytes, bytesRead: readBytes, bytesSent: sentBytes, digest } = event;
@@ -83,13 +95,19 @@ export class ReportBuilder {
     }
   }
 
+  /** A VM of which no end was heard is not replicated, whatever the reason: silence is no success. */
   finish(): RunReport {
+    for (const growing of this.#growing.values()) {
+      if (!this.#done.some(({ vm }) => vm.uuid === growing.vm.uuid)) this.#finish(growing, unheardOf);
+    }
     return {
       run: this.#run,
       job: { id: this.#job.jobId, name: this.#job.name },
       startedAtMs: Math.round(this.#startedMs),
       durationMs: Math.round(this.#nowMs() - this.#startedMs),
-      ok: this.#done.every(({ outcome }) => outcome.kind === 'replicated'),
+      ok:
+        this.#done.length >= this.#expected &&
+        this.#done.every(({ outcome }) => outcome.kind === 'replicated'),
       vms: this.#done,
     };
   }
