@@ -35,7 +35,12 @@ export class PoolUnderTest {
       { plainHttp: true, ...options },
     );
     const started = new PoolUnderTest(simulator, simulator.pool(changes.name ?? smallPool.name));
-    await started.login();
+    try {
+      await started.login();
+    } catch (error) {
+      await simulator.close();
+      throw error;
+    }
     return started;
   }
 
@@ -59,9 +64,11 @@ export class PoolUnderTest {
 
   async raw(method: string, params: readonly Json[], url = this.url): Promise<Json> {
     const reply = await this.post(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }), url);
-    const error = reply['error'];
-    if (error !== undefined) throw new CallError(error as unknown as { message: string; data: string[] });
-    return reply['result'] ?? null;
+    const { error } = reply as {
+      error?: readonly string[] | { message: string; data: readonly string[] } | null;
+    };
+    if (error === undefined || error === null) return reply['result'] ?? null;
+    throw new CallError('message' in error ? [error.message, ...error.data] : error);
   }
 
   async post(body: string, url = this.url): Promise<Record> {
@@ -109,12 +116,10 @@ export class PoolUnderTest {
   }
 }
 
+/** What the server said: code and parameters. Releases before 7.3 say it as a list, later ones as an object. */
 export class CallError extends Error {
-  readonly description: readonly string[];
-
-  constructor(error: { readonly message: string; readonly data: readonly string[] }) {
-    super([error.message, ...error.data].join(' '));
-    this.description = [error.message, ...error.data];
+  constructor(readonly description: readonly string[]) {
+    super(description.join(' '));
   }
 }
 

@@ -1,4 +1,4 @@
-import { MIB, NULL, PoolUnderTest, text, vmRecord, type Record } from './pool-under-test';
+import { failureOf, MIB, NULL, PoolUnderTest, text, vmRecord, type Record } from './pool-under-test';
 
 let pool: PoolUnderTest;
 beforeAll(async () => {
@@ -134,17 +134,13 @@ describe('disks', () => {
     const vdi = await pool.createVdi({ name_label: 'chain' });
     const uuid = await pool.ref('VDI.get_uuid', vdi);
     const snapshots: string[] = [];
-    const failure = await (async (): Promise<readonly string[]> => {
+    const grow = async (): Promise<void> => {
       for (let depth = 0; depth < 40; depth++) {
         await pool.pool.control.writeDisk(uuid, 0, new Uint8Array(512).fill(depth));
-        const next = await pool
-          .call('VDI.snapshot', vdi, {})
-          .catch((error: { description: string[] }) => error);
-        if (typeof next !== 'string') return (next as { description: string[] }).description;
-        snapshots.push(next);
+        snapshots.push(await pool.ref('VDI.snapshot', vdi, {}));
       }
-      return [];
-    })();
+    };
+    const failure = await failureOf(grow());
     expect(failure).toEqual(['SR_BACKEND_FAILURE_109', '', 'The snapshot chain is too long', '']);
     expect(snapshots).toHaveLength(29);
     for (const snapshot of snapshots) await pool.call('VDI.destroy', snapshot);
@@ -284,23 +280,18 @@ describe('what replication leans on', () => {
   it('has no disk without a plugged PBD', async () => {
     await pool.pool.control.unplugSr('storage', 'host1');
     const sr = await pool.only('SR');
-    expect(await pool.failure('VDI.create', { ...(await anyDisk()), SR: sr })).toEqual([
-      'SR_HAS_NO_PBDS',
-      sr,
-    ]);
+    expect(await pool.failure('VDI.create', { ...anyDisk, SR: sr })).toEqual(['SR_HAS_NO_PBDS', sr]);
     await pool.pool.control.plugSr('storage', 'host1');
     expect(await pool.call('SR.scan', sr)).toBe('');
   });
 });
 
-async function anyDisk(): Promise<Record> {
-  return {
-    name_label: '',
-    virtual_size: MIB,
-    type: 'user',
-    sharable: false,
-    read_only: false,
-    other_config: {},
-    SR: NULL,
-  };
-}
+const anyDisk: Record = {
+  name_label: '',
+  virtual_size: MIB,
+  type: 'user',
+  sharable: false,
+  read_only: false,
+  other_config: {},
+  SR: NULL,
+};

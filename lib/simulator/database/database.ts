@@ -45,11 +45,11 @@ export class Database {
 
   /** In the order in which events of one kind follow each other: by class name, backwards. */
   /**
-   * A restarted toolstack counts on from what it last wrote to disk: tokens of the former process are ahead of it, and
+   * A toolstack restarted at `generation` counts on from what it last wrote to disk: tokens of the former process are ahead of it, and
    * who goes on with one sees nothing until the count has caught up.
    */
-  fallBehind(): void {
-    this.#generation = Math.max(1, this.#generation - unwrittenGenerations);
+  fallBehind(generation: number): void {
+    this.#generation = Math.max(1, generation - unwrittenGenerations);
     for (const table of this.#tables.values()) table.forgetChanges(this.#generation);
   }
 

@@ -118,6 +118,7 @@ function addField(
   const model = classes.get(owner);
   if (model === undefined || !has(since) || typeText === '<class> record') return;
   const type = parseType(typeText, enums);
+  if (!knowsClasses(classes, type)) return;
   const named = strictConstructors && (name === 'name_label' || name === 'name_description');
   model.fields.set(name, {
     name,
@@ -132,6 +133,22 @@ function addField(
     settable: flags.includes('s'),
     persistent: !flags.includes('v'),
   });
+}
+
+/** Fields that point at a class came with that class, whatever their own date says. */
+function knowsClasses(classes: ReadonlyMap<string, unknown>, type: Type): boolean {
+  switch (type.kind) {
+    case 'ref':
+    case 'record':
+      return classes.has(type.of);
+    case 'set':
+    case 'option':
+      return knowsClasses(classes, type.of);
+    case 'map':
+      return knowsClasses(classes, type.key) && knowsClasses(classes, type.value);
+    default:
+      return true;
+  }
 }
 
 /** What a field without a declared default holds before anybody wrote to it. */

@@ -21,7 +21,11 @@ export const tasks = {
     return '';
   },
   'task.set_status': setter('status'),
-  'task.set_progress': setter('progress'),
+  'task.set_progress': ({ pool, args }) => {
+    pool.db.set('task', args.text(0), 'progress', args.value(1));
+    pool.tasks.noteProgress(args.text(0));
+    return '';
+  },
   'task.set_result': setter('result'),
   'task.set_error_info': setter('error_info'),
   'task.set_resident_on': setter('resident_on'),

@@ -172,14 +172,15 @@ export class Pool {
 
   /** What does not outlive the coordinator's toolstack: sessions, tasks, fields that are not persistent. */
   restartCoordinator(): void {
+    const { generation } = this.db;
     this.sessions.closeAll();
     this.tasks.clear();
-    this.db.fallBehind();
     for (const [className, table] of this.db.tables()) {
       const lost = [...table.model.fields.values()].filter((field) => field.name === 'current_operations');
       for (const ref of table.refs())
         for (const field of lost) this.db.set(className, ref, field.name, field.initial as Value);
     }
+    this.db.fallBehind(generation);
   }
 
   /** Makes another host the coordinator: refs stay; sessions, tasks and tokens do not. */

@@ -68,6 +68,11 @@ export class Tasks {
     this.#db.set('task', ref, 'progress', fraction);
   }
 
+  /** A task whose progress is being set is not collected. */
+  noteProgress(ref: string): void {
+    this.#touchedAt.set(ref, this.#clock.now());
+  }
+
   /** `result` is XML-RPC text, also for clients that speak JSON. An end state is final: later ends are ignored. */
   complete(ref: string, result: string): void {
     this.#finish(ref, { result, status: 'success' });
