@@ -4,7 +4,7 @@ import type { TargetCommit, SwapRecord } from '../planner/keys';
 import type { JobDefinition } from '../planner/job';
 import type { ObjectId } from '../planner/observation';
 import type { RunContext } from './context';
-import type { CopyResult } from './data/copy-disk';
+import type { CopyResult, ResumePoint } from './data/copy-disk';
 import type { SegmentLimits } from './data/write-segments';
 import { StalePlan } from './errors';
 import type { RunLock } from './lock';
@@ -41,6 +41,8 @@ export interface Attempt {
   readonly lock: RunLock;
   readonly queues: Queues;
   readonly limits: SegmentLimits;
+  /** When the newest recovery point was committed; commits are told apart and ordered by this. */
+  readonly newestCommitMs: number;
   readonly made: Produced;
 }
 
@@ -55,6 +57,8 @@ export class Produced {
   chainLength = 0;
   readonly staged = new Map<string, StagedDisk>();
   readonly copied = new Map<string, CopyResult>();
+  /** Where the copy of a disk goes on; absent for one that starts at its beginning. */
+  readonly resumes = new Map<string, ResumePoint>();
 
   need<K extends 'snapshot' | 'replica' | 'swap' | 'commit'>(what: K): NonNullable<Produced[K]> {
     const value = this[what];

@@ -11,9 +11,15 @@ export type ReplicationErrorCode =
   | 'vm-missing'
   | 'sr-missing'
   | 'bad-stream'
+  | 'resume-mismatch'
   | 'disk-busy'
   | 'cancelled'
-  | 'unreadable';
+  | 'unreadable'
+  | 'seed-refused'
+  | 'seed-differs'
+  | 'seed-missing'
+  | 'seed-continued'
+  | 'seed-file';
 
 /** When it makes sense to try again: at once, after a while, or only after somebody changed something. */
 export type Retry = 'now' | 'later' | 'never';

@@ -8,7 +8,8 @@ import { copyOneDisk } from './steps/copy';
 import { destroyMarked } from './steps/destroy';
 import { discardLeftover } from './steps/discard';
 import { createReplica } from './steps/replica';
-import { snapshotSource } from './steps/source-snapshot';
+import { resumeSnapshot, snapshotSource } from './steps/source-snapshot';
+import { resumeDisk } from './steps/progress';
 import { cloneBase, createDisk } from './steps/staging';
 
 /**
@@ -84,6 +85,10 @@ async function perform(attempt: Attempt, step: Step): Promise<void> {
       return cloneBase(attempt, step.base, step.devices);
     case 'create-disk':
       return createDisk(attempt, step.device, step.sizeBytes, step.name);
+    case 'resume-snapshot':
+      return resumeSnapshot(attempt, step.snapshot);
+    case 'resume-disk':
+      return resumeDisk(attempt, step.device, step.vdi, step.progress);
     case 'copy-disk':
       return copyOneDisk(attempt, step.copy);
     case 'create-replica':

@@ -1,10 +1,12 @@
 /** One VM of a run: lock, observe, plan, execute; again where the world changed or a failure passes. */
+import { setMaxListeners } from 'node:events';
 import type { Pool } from '../xapi';
 import { describeConflict } from '../planner/describe';
 import type { JobDefinition } from '../planner/job';
 import type { Observation } from '../planner/observation';
 import type { Plan, ReplicatePlan, RepairPlan } from '../planner/plan';
-import { planRun } from '../planner/plan-run';
+import { committedPoints } from '../planner/base';
+import { leftoversToDiscard, planRun } from '../planner/plan-run';
 import { Produced } from './attempt';
 import type { Attempt } from './attempt';
 import type { RunContext } from './context';
@@ -119,6 +121,7 @@ function newAttempt(run: VmRun, lock: RunLock, observation: Observation): Attemp
     lock,
     queues: run.queues,
     limits: run.limits,
+    newestCommitMs: committedPoints(run.job, observation.target.replica)[0]?.commit.committedAtMs ?? 0,
     made: new Produced(),
   };
 }
@@ -131,6 +134,7 @@ async function cleanUp(run: VmRun, lock: RunLock): Promise<void> {
   const { job, vm, source, target, context } = run;
   // The user's wish to stop must not stop the cleaning up; a bound must.
   const signal = AbortSignal.timeout(cleanUpMaxMs);
+  setMaxListeners(0, signal);
   const own: RunContext = { ...context, signal };
   try {
     const observation = await observe({ job, vmUuid: vm.uuid, run: context.runId, source, target, signal });
@@ -138,7 +142,7 @@ async function cleanUp(run: VmRun, lock: RunLock): Promise<void> {
     const announced = observation.target.replica?.swap.kind === 'own';
     // What an announced exchange of disks still needs is not garbage: the next run finishes it.
     if (announced) return;
-    for (const leftover of observation.leftovers) await discardLeftover(attempt, leftover);
+    for (const leftover of leftoversToDiscard(job, observation)) await discardLeftover(attempt, leftover);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     context.emit({ kind: 'warning', vm, text: `could not clean up, the next run will: ${reason}` });

@@ -125,6 +125,10 @@ function describeStep(step: Step): string {
       return `discard ${step.leftover.kind} ${quoted(step.leftover.id)} on the ${step.leftover.side}: ${step.because}`;
     case 'snapshot-source':
       return `snapshot VM ${quoted(step.vm)}`;
+    case 'resume-snapshot':
+      return `go on with snapshot ${quoted(step.snapshot)} of an interrupted run`;
+    case 'resume-disk':
+      return `go on with disk ${quoted(step.vdi)} for device ${step.device}`;
     case 'clone-base':
       return `clone recovery point ${quoted(step.base.point)} for disk ${step.devices.join(', ')}`;
     case 'create-disk':

@@ -15,7 +15,9 @@ const commitKey = 'xenrepl:commit';
 const replicaKey = 'xenrepl:replica';
 const swapKey = 'xenrepl:swap';
 const stagingKey = 'xenrepl:staging';
+const progressKey = 'xenrepl:progress';
 const runKey = 'xenrepl:run';
+const seedKey = 'xenrepl:seed';
 
 export type CopyKind = 'full' | 'delta';
 
@@ -113,6 +115,29 @@ export interface StagingMark {
   readonly device: string;
 }
 
+/**
+ * Stands on a staging disk beside its mark, once a part of it was confirmed: what a later run needs to go on from
+ * there. Absent means that the disk is worth nothing to anybody.
+ */
+export interface StagingProgress {
+  readonly v: 1;
+  readonly self: string;
+  readonly job: string;
+  readonly device: string;
+  readonly sourceSnapshot: string;
+  readonly sourceVdi: string;
+  /** The recovery point's disk that this one was cloned from; null for a full. */
+  readonly base: string | null;
+  readonly sizeBytes: number;
+  /** Everything below was confirmed by its task. */
+  readonly confirmedBytes: number;
+  /** Nothing at or above was ever offered to the server. */
+  readonly offeredBytes: number;
+  /** Digest of the content below `confirmedBytes`; of all of it where `complete`. */
+  readonly digest: string;
+  readonly complete: boolean;
+}
+
 /** Stands on a source snapshot from the moment it was taken until its commit replaces it. */
 export interface RunMark {
   readonly v: 1;
@@ -120,6 +145,30 @@ export interface RunMark {
   readonly job: string;
   readonly run: string;
   readonly sr: string;
+}
+
+/** Stands on a VM that was made from the files of a seed, until it is attached to a job. */
+export interface SeedVmMark {
+  readonly v: 1;
+  readonly self: string;
+  /** Names the files: an import that is begun again goes on only with the same ones. */
+  readonly files: string;
+  /** False while its disks are being filled: such a VM cannot be attached. */
+  readonly complete: boolean;
+}
+
+/** Stands on a disk that is being filled from a file; the checkpoint from which an interrupted import goes on. */
+export interface SeedDiskMark {
+  readonly v: 1;
+  readonly self: string;
+  readonly files: string;
+  readonly device: string;
+  /** Everything before this position was confirmed by the pool. */
+  readonly confirmedBytes: number;
+  /** Nothing was offered from this position on; what lies between the two may be anything. */
+  readonly offeredBytes: number;
+  /** Digest of the content before `confirmedBytes`. */
+  readonly digest: string;
 }
 
 /** What is found under a key: nothing, a record that speaks of another object (a copy), garbage, or the record. */
@@ -151,7 +200,10 @@ export const encode = {
   replica: (record: ReplicaMark): StringMap => ({ [replicaKey]: JSON.stringify(record) }),
   swap: (record: SwapRecord): StringMap => ({ [swapKey]: JSON.stringify(record) }),
   staging: (record: StagingMark): StringMap => ({ [stagingKey]: JSON.stringify(record) }),
+  progress: (record: StagingProgress): StringMap => ({ [progressKey]: JSON.stringify(record) }),
   run: (record: RunMark): StringMap => ({ [runKey]: JSON.stringify(record) }),
+  seedVm: (record: SeedVmMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
+  seedDisk: (record: SeedDiskMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
 } as const;
 
 export const keys = {
@@ -159,7 +211,9 @@ export const keys = {
   replica: replicaKey,
   swap: swapKey,
   staging: stagingKey,
+  progress: progressKey,
   run: runKey,
+  seed: seedKey,
 };
 
 type Check = (value: unknown) => boolean;
@@ -229,7 +283,29 @@ const shapes = {
     removed: listOf({ device: text, oldVdi: text, oldContentId: textOrNull }),
   },
   staging: { ...identity, run: text, sourceVm: text, device: text },
+  progress: {
+    ...identity,
+    device: text,
+    sourceSnapshot: text,
+    sourceVdi: text,
+    base: textOrNull,
+    sizeBytes: count,
+    confirmedBytes: count,
+    offeredBytes: count,
+    digest: text,
+    complete: flag,
+  },
   run: { ...identity, run: text, sr: text },
+  seedVm: { v: one, self: text, files: text, complete: flag },
+  seedDisk: {
+    v: one,
+    self: text,
+    files: text,
+    device: text,
+    confirmedBytes: count,
+    offeredBytes: count,
+    digest: text,
+  },
 } as const;
 
 function find<T extends { readonly self: string }>(
@@ -263,7 +339,13 @@ export const decode = {
   swap: (map: StringMap, selfUuid: string): Found<SwapRecord> => find(map, swapKey, selfUuid, shapes.swap),
   staging: (map: StringMap, selfUuid: string): Found<StagingMark> =>
     find(map, stagingKey, selfUuid, shapes.staging),
+  progress: (map: StringMap, selfUuid: string): Found<StagingProgress> =>
+    find(map, progressKey, selfUuid, shapes.progress),
   run: (map: StringMap, selfUuid: string): Found<RunMark> => find(map, runKey, selfUuid, shapes.run),
+  seedVm: (map: StringMap, selfUuid: string): Found<SeedVmMark> =>
+    find(map, seedKey, selfUuid, shapes.seedVm),
+  seedDisk: (map: StringMap, selfUuid: string): Found<SeedDiskMark> =>
+    find(map, seedKey, selfUuid, shapes.seedDisk),
 } as const;
 
 /** True for keys of ours and of Xen Orchestra's backup layout: the ones a clone must lose. */

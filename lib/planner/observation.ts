@@ -1,5 +1,13 @@
 /** What the planner knows: plain data, read from both pools before the first decision. */
-import type { Found, ReplicaMark, RunMark, SourceCommit, SwapRecord, TargetCommit } from './keys';
+import type {
+  Found,
+  ReplicaMark,
+  RunMark,
+  SourceCommit,
+  StagingProgress,
+  SwapRecord,
+  TargetCommit,
+} from './keys';
 import type { VmSettings } from './settings';
 
 /** An object of a pool. `ref` is what calls take, `uuid` and `name` are what people and keys use. */
@@ -108,6 +116,8 @@ export interface Leftover {
   readonly disks: readonly ObjectId[];
   /** What its disks hold by themselves: free again once it is discarded. */
   readonly reclaimableBytes: number;
+  /** For a disk that a run filled in part: how far it is known to be right. */
+  readonly progress?: StagingProgress;
 }
 
 export interface TargetObservation {

@@ -6,9 +6,11 @@ import type { JobDefinition } from './job';
 import { own } from './keys';
 import { planCards } from './networks';
 import type { CardPlan } from './networks';
-import type { Observation, ObservedReplica } from './observation';
+import type { Leftover, Observation, ObservedReplica } from './observation';
 import type { Base, Conflict, DiskCopy, ExpectedDisk, Plan, Step } from './plan';
 import { planRepair } from './repair';
+import { findResume, garbage } from './resume';
+import type { Resume } from './resume';
 import { pointsToDestroy, sourceSnapshotsToDestroy } from './retention';
 
 export function planRun(job: JobDefinition, observation: Observation): Plan {
@@ -20,17 +22,16 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
   if (repair !== null) return repair;
 
   const search = findBase(observation, job);
-  const base = search.kind === 'found' ? search.base : null;
-  const baseSnapshot = source.snapshots.find(({ id }) => id.uuid === base?.sourceSnapshot.uuid) ?? null;
-  const copies = planCopies(source.disks, base, baseSnapshot, whyNoBase(search, observation), target);
+  const { base, copies, resume } = copiesOf(job, observation, search);
   const cards = planCards(job, source.cards, source.networks, target.networks);
-  const spaceNeededBytes = spaceNeeded(copies, source.disks, target.allocation);
+  const fresh = copies.filter(({ device }) => resume?.disks.every((disk) => disk.device !== device) ?? true);
+  const spaceNeededBytes = spaceNeeded(fresh, source.disks, target.allocation);
   const conflicts = [
     ...storageConflicts(observation),
     ...baseConflicts(job, search, observation),
     ...divergenceConflicts(job, target.replica),
     ...cards.conflicts,
-    ...spaceConflicts(observation, spaceNeededBytes),
+    ...spaceConflicts(observation, garbage(observation.leftovers, resume), spaceNeededBytes),
   ];
   if (conflicts.length > 0) return { kind: 'blocked', vm: source.vm, conflicts };
   return {
@@ -40,9 +41,32 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
     base,
     replica: target.replica?.id ?? null,
     spaceNeededBytes,
-    notes: [...copies.flatMap(noteOf), ...removedDiskNotes(base, copies), ...cards.notes],
-    steps: steps(job, observation, base, copies, cards),
+    notes: [
+      ...resumeNotes(resume),
+      ...copies.flatMap(noteOf),
+      ...removedDiskNotes(base, copies),
+      ...cards.notes,
+    ],
+    steps: steps(job, observation, base, copies, resume, cards),
   };
+}
+
+/** What a failed attempt leaves that nobody can go on with. */
+export function leftoversToDiscard(job: JobDefinition, observation: Observation): readonly Leftover[] {
+  const { resume } = copiesOf(job, observation, findBase(observation, job));
+  return garbage(observation.leftovers, resume);
+}
+
+function copiesOf(
+  job: JobDefinition,
+  observation: Observation,
+  search: BaseSearch,
+): { readonly base: Base | null; readonly copies: readonly DiskCopy[]; readonly resume: Resume | null } {
+  const { source, target } = observation;
+  const base = search.kind === 'found' ? search.base : null;
+  const baseSnapshot = source.snapshots.find(({ id }) => id.uuid === base?.sourceSnapshot.uuid) ?? null;
+  const copies = planCopies(source.disks, base, baseSnapshot, whyNoBase(search, observation), target);
+  return { base, copies, resume: findResume(job, observation, copies) };
 }
 
 function steps(
@@ -50,24 +74,33 @@ function steps(
   observation: Observation,
   base: Base | null,
   copies: readonly DiskCopy[],
+  resume: Resume | null,
   cards: CardPlan,
 ): readonly Step[] {
-  const { source, target, leftovers } = observation;
-  const deltas = copies.filter(({ kind }) => kind === 'delta').map(({ device }) => device);
-  const copyKind = deltas.length > 0 ? 'delta' : 'full';
+  const { source, target } = observation;
+  const copyKind = copies.some(({ kind }) => kind === 'delta') ? 'delta' : 'full';
+  const resumed = resume?.disks ?? [];
+  const fresh = copies.filter(({ device }) => resumed.every((disk) => disk.device !== device));
+  const unfinished = copies.filter(({ device }) =>
+    resumed.every((disk) => disk.device !== device || !disk.progress.complete),
+  );
+  const deltas = fresh.filter(({ kind }) => kind === 'delta').map(({ device }) => device);
   const retired = (target.replica?.points ?? []).flatMap(({ disks }) =>
     disks.filter(({ contentKey }) => contentKey !== null).map(({ vdi }) => vdi),
   );
   return [
-    ...leftovers.map((leftover): Step => ({
+    ...garbage(observation.leftovers, resume).map((leftover): Step => ({
       kind: 'discard-leftover',
       leftover,
       because: `made by run ${leftover.run}, which ended before its commit; this run holds the lock`,
     })),
-    { kind: 'snapshot-source', vm: source.vm },
+    resume === null
+      ? { kind: 'snapshot-source', vm: source.vm }
+      : { kind: 'resume-snapshot', snapshot: resume.snapshot.id },
+    ...resumed.map((disk): Step => ({ kind: 'resume-disk', ...disk })),
     ...(base !== null && deltas.length > 0 ? [{ kind: 'clone-base', base, devices: deltas } as const] : []),
-    ...copies.filter(({ kind }) => kind === 'full').map(createDisk),
-    ...copies.map((copy): Step => ({ kind: 'copy-disk', copy })),
+    ...fresh.filter(({ kind }) => kind === 'full').map(createDisk),
+    ...unfinished.map((copy): Step => ({ kind: 'copy-disk', copy })),
     ...(target.replica === null ? [{ kind: 'create-replica', sourceVm: source.vm } as const] : []),
     { kind: 'announce-swap', copyKind, expected: expectedDisks(job, target.replica) },
     { kind: 'swap-disks' },
@@ -168,11 +201,23 @@ function divergenceConflicts(job: JobDefinition, replica: ObservedReplica | null
 }
 
 /** Leftovers go before the first byte is sent: what they hold must not keep the job from discarding them. */
-function spaceConflicts({ target, leftovers }: Observation, needBytes: number): readonly Conflict[] {
+function spaceConflicts(
+  { target }: Observation,
+  leftovers: readonly Leftover[],
+  needBytes: number,
+): readonly Conflict[] {
   const freeBytes = leftovers
     .filter(({ side }) => side === 'target')
     .reduce((sum, { reclaimableBytes }) => sum + reclaimableBytes, target.freeBytes);
   return needBytes > freeBytes ? [{ kind: 'no-space', sr: target.sr, needBytes, freeBytes }] : [];
+}
+
+function resumeNotes(resume: Resume | null): readonly string[] {
+  return (resume?.disks ?? []).map(({ device, progress }) =>
+    progress.complete
+      ? `disk ${device} was filled by an interrupted run: only its commit is missing`
+      : `disk ${device} goes on from ${String(progress.confirmedBytes)} of ${String(progress.sizeBytes)} bytes`,
+  );
 }
 
 function noteOf(copy: DiskCopy): readonly string[] {

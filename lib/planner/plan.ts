@@ -1,5 +1,5 @@
 /** A plan: what one attempt will do, as plain JSON. `xenrepl plan` prints exactly this. */
-import type { CopyKind, SwapRecord, TargetCommit } from './keys';
+import type { CopyKind, StagingProgress, SwapRecord, TargetCommit } from './keys';
 import type { Leftover, ObjectId, ObservedCard } from './observation';
 import type { VmSettings } from './settings';
 
@@ -56,6 +56,13 @@ export type Step =
       readonly device: string;
       readonly sizeBytes: number;
       readonly name: string;
+    }
+  | { readonly kind: 'resume-snapshot'; readonly snapshot: ObjectId }
+  | {
+      readonly kind: 'resume-disk';
+      readonly device: string;
+      readonly vdi: ObjectId;
+      readonly progress: StagingProgress;
     }
   | { readonly kind: 'copy-disk'; readonly copy: DiskCopy }
   | { readonly kind: 'create-replica'; readonly sourceVm: ObjectId }

@@ -75,6 +75,8 @@ function planned(plan: Plan): readonly string[] {
 /** Steps of a few milliseconds that say nothing to a person are not told; `--json` has them all. */
 function startOf(step: StepKind): readonly string[] {
   switch (step) {
+    case 'resume-snapshot':
+      return ['going on with the copy of an interrupted run'];
     case 'snapshot-source':
       return ['taking a snapshot on the source'];
     case 'discard-leftover':
@@ -91,6 +93,7 @@ function startOf(step: StepKind): readonly string[] {
       return ['removing a recovery point that retention no longer keeps'];
     case 'destroy-source-snapshot':
       return ['removing a source snapshot that nothing needs any more'];
+    case 'resume-disk':
     case 'clone-base':
     case 'create-disk':
     case 'copy-disk':

@@ -1,12 +1,26 @@
 /** One disk from reader to writer, in one visible pipe. */
+import { ReplicationError } from '../errors';
 import { ContentDigest } from './digest';
 import type { DiskReader, Extent } from './extent';
-import { elideZeros, gather } from './grains';
+import { fillGaps, gather, withoutZeros } from './grains';
 import type { SegmentWriter } from './write-segments';
 
+/** Where zeros may be left out: a new disk known to read as zeros; nowhere else may anything be assumed. */
+export type Zeros = 'leave-out' | 'send' | 'send-and-fill-gaps';
+
+/** What an earlier run of the same copy left: proved to be the same before anything is appended. */
+export interface ResumePoint {
+  /** Everything below was confirmed by its task. */
+  readonly confirmedBytes: number;
+  /** Everything from here on was never offered to the server. */
+  readonly offeredBytes: number;
+  /** Digest of the content below `confirmedBytes`. */
+  readonly digest: string;
+}
+
 export interface CopyOptions {
-  /** Leave out zeros: only for a never-written disk that reads as zeros. */
-  readonly elideZeros: boolean;
+  readonly zeros: Zeros;
+  readonly resume: ResumePoint | null;
   readonly signal: AbortSignal;
   readonly onProgress: (bytesRead: number, bytesSent: number) => void;
 }
@@ -21,17 +35,19 @@ export interface CopyResult {
 /**
  * Copies everything the reader yields. Resolves only after both sides gave their verdict: the export's task
  * and footer, and the task of every segment. On any failure both transfers are closed.
+ *
+ * @throws ReplicationError `resume-mismatch` where the source does not begin as the interrupted copy did.
  */
 export async function copyDisk(
   reader: DiskReader,
   writer: SegmentWriter,
   options: CopyOptions,
 ): Promise<CopyResult> {
-  const digest = new ContentDigest();
-  const gathered = gather(reader.extents());
-  const pieces = digest.through(options.elideZeros ? elideZeros(gathered) : gathered);
+  const digest = new ContentDigest(options.zeros === 'leave-out');
+  const extents = reader.extents();
+  const whole = options.zeros === 'send-and-fill-gaps' ? fillGaps(extents, reader.sizeBytes) : extents;
   try {
-    await drain(pieces, reader, writer, options);
+    await drain(gather(whole), digest, reader, writer, options);
     await reader.finish();
     await writer.finish();
   } catch (error) {
@@ -49,13 +65,44 @@ export async function copyDisk(
 
 async function drain(
   pieces: AsyncIterable<Extent>,
+  digest: ContentDigest,
   reader: DiskReader,
   writer: SegmentWriter,
   options: CopyOptions,
 ): Promise<void> {
+  const { resume, signal } = options;
+  let proved = resume === null;
   for await (const piece of pieces) {
-    options.signal.throwIfAborted();
-    await writer.write(piece);
+    signal.throwIfAborted();
+    if (!proved && resume !== null && piece.offsetBytes >= resume.confirmedBytes) {
+      prove(digest, resume);
+      proved = true;
+    }
+    digest.update(piece);
+    const endBytes = piece.offsetBytes + piece.data.length;
+    if (resume === null || endBytes > resume.confirmedBytes) {
+      for (const part of partsToSend(piece, options)) await writer.write(part);
+      await writer.endOfPiece(endBytes, () => digest.soFar());
+    }
     options.onProgress(reader.bytesRead, writer.bytesSent);
   }
+  if (!proved && resume !== null) prove(digest, resume);
+}
+
+/** A frame cut short is filled up with stale bytes: what was offered but not confirmed is sent whole, zeros too. */
+function partsToSend(piece: Extent, { zeros, resume }: CopyOptions): Iterable<Extent> {
+  const perhapsStale = resume !== null && piece.offsetBytes < resume.offeredBytes;
+  return zeros === 'leave-out' && !perhapsStale ? withoutZeros(piece) : [piece];
+}
+
+/** The content read again up to the confirmed offset must be what the interrupted run read. */
+function prove(digest: ContentDigest, resume: ResumePoint): void {
+  const found = digest.soFar();
+  if (found === resume.digest) return;
+  throw new ReplicationError(
+    'resume-mismatch',
+    `Cannot resume: the first ${String(resume.confirmedBytes)} bytes of the source have digest ${found}, ` +
+      `the interrupted copy had ${resume.digest}`,
+    { retry: 'now', hint: 'nothing to do: the copy starts again from its beginning' },
+  );
 }

@@ -86,20 +86,18 @@ function* zerosBetween(startBytes: number, endBytes: number): Iterable<Extent> {
 
 const zeros = Buffer.alloc(grainBytes);
 
-/** Leaves out grains that are all zeros. Only for a disk that was never written and reads as zeros. */
-export async function* elideZeros(extents: AsyncIterable<Extent>): AsyncIterable<Extent> {
-  for await (const extent of extents) {
-    let runStart = -1;
-    for (const { start, end } of grainsOf(extent)) {
-      const zero = isZero(extent.data.subarray(start, end));
-      if (!zero && runStart < 0) runStart = start;
-      if (zero && runStart >= 0) {
-        yield part(extent, runStart, start);
-        runStart = -1;
-      }
+/** The parts of a piece that are not all zeros, in grains. Only for a disk that reads as zeros where it was never written. */
+export function* withoutZeros(extent: Extent): Iterable<Extent> {
+  let runStart = -1;
+  for (const { start, end } of grainsOf(extent)) {
+    const zero = isZero(extent.data.subarray(start, end));
+    if (!zero && runStart < 0) runStart = start;
+    if (zero && runStart >= 0) {
+      yield part(extent, runStart, start);
+      runStart = -1;
     }
-    if (runStart >= 0) yield part(extent, runStart, extent.data.length);
   }
+  if (runStart >= 0) yield part(extent, runStart, extent.data.length);
 }
 
 /** Ranges of the piece's data, cut at multiples of 64 KiB on the disk. */

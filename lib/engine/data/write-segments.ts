@@ -22,6 +22,15 @@ export interface SegmentWriterOptions {
   /** Called before each upload: no other upload may still be alive on this disk. */
   readonly assertQuiet: () => Promise<void>;
   readonly onSegment: (segment: number, bytesSent: number) => void;
+  readonly checkpoints: Checkpoints;
+}
+
+/** Remembers, on the disk itself, how far it is known to be right. */
+export interface Checkpoints {
+  /** Everything below `endBytes` was confirmed; `digest` is that of the content below it. */
+  confirmed(endBytes: number, digest: string): Promise<void>;
+  /** Called before bytes up to `endBytes` are offered to the server. */
+  offering(endBytes: number): Promise<void>;
 }
 
 export class SegmentWriter {
@@ -44,11 +53,20 @@ export class SegmentWriter {
   }
 
   async write(extent: Extent): Promise<void> {
+    await this.#options.checkpoints.offering(extent.offsetBytes + extent.data.length);
     const open = this.#open ?? (await this.#begin());
     await open.transfer.write(extent.offsetBytes, extent.data);
+  }
+
+  /** Between two pieces a segment may end: what lies below is then confirmed, with the digest of all of it. */
+  async endOfPiece(endBytes: number, digest: () => string): Promise<void> {
+    const open = this.#open;
+    if (open === null) return;
     const { bytesMax, durationMaxMs } = this.#options.limits;
     const old = this.#options.clock.nowMs() - open.startedMs >= durationMaxMs;
-    if (old || open.transfer.bytesSent >= bytesMax) await this.#end(open.transfer);
+    if (!old && open.transfer.bytesSent < bytesMax) return;
+    await this.#end(open.transfer);
+    await this.#options.checkpoints.confirmed(endBytes, digest());
   }
 
   /** Confirms the last segment. Does nothing where nothing was written: an empty delta needs no upload. */

@@ -75,7 +75,16 @@ export function targetLeftovers(world: World, job: JobDefinition, sourceVmUuid: 
     if (vdi.is_a_snapshot || userVmsOf(world, vdi).length > 0) return [];
     const id = vdiId(ref, vdi);
     const reclaimableBytes = ownBytes(world, [id]);
-    return [{ kind: 'disk', side: 'target', id, run: mark.run, disks: [], reclaimableBytes }];
+    const progress = own(decode.progress(vdi.other_config, vdi.uuid));
+    const leftover = {
+      kind: 'disk',
+      side: 'target',
+      id,
+      run: mark.run,
+      disks: [],
+      reclaimableBytes,
+    } as const;
+    return [progress?.job === job.jobId ? { ...leftover, progress } : leftover];
   });
   return [...shells, ...disks];
 }
@@ -185,7 +194,7 @@ function withChange(disk: ObservedDisk, committed: readonly RecoveryPoint[]): Re
 }
 
 /** Marks that Xen Orchestra leaves while it transfers; it does not know our lock, so we keep away. */
-function foreignTransfer(world: World, vm: VmRecord): string | null {
+export function foreignTransfer(world: World, vm: VmRecord): string | null {
   if (vm.name_label.startsWith('[Importing')) return `Xen Orchestra: VM named "${vm.name_label}"`;
   if (Object.values(vm.blocked_operations).some((text) => text.startsWith('Importing'))) {
     return 'Xen Orchestra: start is blocked with "Importing"';

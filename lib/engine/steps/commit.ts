@@ -52,7 +52,8 @@ export async function commitTarget(attempt: Attempt): Promise<void> {
     sr: swap.sr,
     kind: swap.kind,
     takenAtMs: swap.takenAtMs,
-    committedAtMs: await target.serverTime(),
+    // The pool's clock counts whole seconds, and may be set back: a later commit is later all the same.
+    committedAtMs: Math.max(await target.serverTime(), attempt.newestCommitMs + 1),
     disks,
   };
   // One call replaces the mark of an unfinished point by the commit: there is no moment with neither or both.

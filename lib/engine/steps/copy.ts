@@ -4,9 +4,11 @@ import { temporaryName } from '../../planner/marks';
 import type { DiskCopy } from '../../planner/plan';
 import type { Attempt } from '../attempt';
 import { copyDisk } from '../data/copy-disk';
+import type { CopyResult, Zeros } from '../data/copy-disk';
 import { openExportReader } from '../data/read-export';
 import { SegmentWriter } from '../data/write-segments';
 import { ReplicationError, StalePlan } from '../errors';
+import { ProgressKeeper } from './progress';
 import { assertQuiet } from './quiet';
 
 export async function copyOneDisk(attempt: Attempt, copy: DiskCopy): Promise<void> {
@@ -62,6 +64,7 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
     copyKind: copy.kind,
     changedBytes: reader.changedBytes,
   });
+  const progress = new ProgressKeeper(attempt, copy, disk, staged.vdi);
   const writer = new SegmentWriter(
     target,
     { vdi: staged.vdi.ref as Ref<'VDI'>, sr: attempt.targetSr.ref as Ref<'SR'>, label },
@@ -72,10 +75,12 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
       assertQuiet: () => assertQuiet(target, staged.vdi, context.clock, signal, { signal }),
       onSegment: (segment, bytesSent) =>
         context.emit({ kind: 'segment-confirmed', vm, device: copy.device, segment, bytesSent }),
+      checkpoints: progress,
     },
   );
-  return copyDisk(reader, writer, {
-    elideZeros: copy.kind === 'full' && copy.elideZeros,
+  const copied = copyDisk(reader, writer, {
+    zeros: zerosOf(copy),
+    resume: attempt.made.resumes.get(copy.device) ?? null,
     signal,
     onProgress: (bytesRead, bytesSent) =>
       context.emit({
@@ -87,4 +92,23 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
         bytesExpected: reader.changedBytes,
       }),
   });
+  return settled(copied, progress);
+}
+
+/** What a copy came to is worth remembering; one that cannot be gone on with must not be tried again. */
+async function settled(copied: Promise<CopyResult>, progress: ProgressKeeper): Promise<CopyResult> {
+  try {
+    const result = await copied;
+    await progress.complete(result);
+    return result;
+  } catch (error) {
+    if (error instanceof ReplicationError && error.code === 'resume-mismatch') await progress.forget();
+    throw error;
+  }
+}
+
+/** A clone holds the base's content: zeros must overwrite it. A new disk holds zeros only where that is known. */
+function zerosOf(copy: DiskCopy): Zeros {
+  if (copy.kind === 'delta') return 'send';
+  return copy.elideZeros ? 'leave-out' : 'send-and-fill-gaps';
 }

@@ -5,8 +5,9 @@ import { encode, isReplicationKey, withoutReplicationKeys } from '../../planner/
 import { temporaryName } from '../../planner/marks';
 import type { ObjectId } from '../../planner/observation';
 import { stoppable } from '../attempt';
-import type { Attempt } from '../attempt';
+import type { Attempt, TakenSnapshot } from '../attempt';
 import { readVm } from './read-vm';
+import type { FreshVm } from './read-vm';
 
 export async function snapshotSource(attempt: Attempt, vm: ObjectId): Promise<void> {
   const { job, source, context, queues } = attempt;
@@ -43,8 +44,18 @@ export async function snapshotSource(attempt: Attempt, vm: ObjectId): Promise<vo
       await source.call('VDI.set_other_config', [disk.ref as Ref<'VDI'>, withoutReplicationKeys(inherited)]);
     }
   }
-  attempt.made.snapshot = {
-    id: { ref, uuid: snapshot.record.uuid, name: label },
+  attempt.made.snapshot = taken(snapshot, vm, label);
+}
+
+/** Goes on with the snapshot of a run that died: the plan proved that it is of these disks. */
+export async function resumeSnapshot(attempt: Attempt, id: ObjectId): Promise<void> {
+  const snapshot = await readVm(attempt.source, id.ref, stoppable(attempt));
+  attempt.made.snapshot = taken(snapshot, attempt.vm, snapshot.record.name_label);
+}
+
+function taken(snapshot: FreshVm, vm: ObjectId, label: string): TakenSnapshot {
+  return {
+    id: { ref: snapshot.ref, uuid: snapshot.record.uuid, name: label },
     takenAtMs: parseXapiDate(snapshot.record.snapshot_time),
     record: { ...snapshot.record, name_label: vm.name },
     disks: snapshot.disks.map((disk) => ({

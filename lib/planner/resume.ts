@@ -1,0 +1,101 @@
+/** Whether a run that died left a copy that can be gone on with, and where. */
+import { own } from './keys';
+import type { StagingProgress } from './keys';
+import type { JobDefinition } from './job';
+import type { Leftover, ObjectId, Observation, SourceSnapshot } from './observation';
+import type { DiskCopy } from './plan';
+
+export interface ResumableDisk {
+  readonly device: string;
+  readonly vdi: ObjectId;
+  readonly progress: StagingProgress;
+}
+
+export interface Resume {
+  readonly snapshot: SourceSnapshot;
+  readonly disks: readonly ResumableDisk[];
+}
+
+/**
+ * The copy to go on with, or null. It must be the same copy: the same snapshot, still of these disks; the same
+ * size; started from the same base. That the content is the same is proved by digest while it is read again.
+ * Of several the one that got furthest.
+ */
+export function findResume(
+  job: JobDefinition,
+  observation: Observation,
+  copies: readonly DiskCopy[],
+): Resume | null {
+  const candidates = observation.source.snapshots
+    .filter((snapshot) => isUnfinished(job, snapshot) && fits(snapshot, observation))
+    .map((snapshot): Resume => ({ snapshot, disks: disksOf(snapshot, observation.leftovers, copies) }))
+    .filter(({ disks }) => disks.length > 0)
+    .sort((a, b) => confirmedBytes(b) - confirmedBytes(a));
+  return candidates[0] ?? null;
+}
+
+/** Leftovers that are garbage: all but what is gone on with. */
+export function garbage(leftovers: readonly Leftover[], resume: Resume | null): readonly Leftover[] {
+  if (resume === null) return leftovers;
+  const kept = new Set([resume.snapshot.id.uuid, ...resume.disks.map(({ vdi }) => vdi.uuid)]);
+  return leftovers.filter(({ id }) => !kept.has(id.uuid));
+}
+
+function isUnfinished(job: JobDefinition, snapshot: SourceSnapshot): boolean {
+  const mark = own(snapshot.runMark);
+  return mark?.job === job.jobId && snapshot.commit.kind === 'absent' && snapshot.otherCommits.length === 0;
+}
+
+/** Disks that were added, removed, grown or replaced since make it another copy. */
+function fits(snapshot: SourceSnapshot, { source }: Observation): boolean {
+  return (
+    snapshot.disks.length === source.disks.length &&
+    source.disks.every((live) =>
+      snapshot.disks.some(
+        (disk) =>
+          disk.device === live.device &&
+          disk.snapshotOf === live.vdi.uuid &&
+          disk.sizeBytes === live.sizeBytes,
+      ),
+    )
+  );
+}
+
+function disksOf(
+  snapshot: SourceSnapshot,
+  leftovers: readonly Leftover[],
+  copies: readonly DiskCopy[],
+): readonly ResumableDisk[] {
+  return copies.flatMap((copy): ResumableDisk[] => {
+    const disk = snapshot.disks.find(({ device }) => device === copy.device);
+    const best = leftovers
+      .filter(({ progress }) => disk !== undefined && isSameCopy(progress, copy, snapshot, disk.vdi.uuid))
+      .sort((a, b) => (b.progress?.confirmedBytes ?? 0) - (a.progress?.confirmedBytes ?? 0))[0];
+    return best?.progress === undefined
+      ? []
+      : [{ device: copy.device, vdi: best.id, progress: best.progress }];
+  });
+}
+
+function isSameCopy(
+  progress: StagingProgress | undefined,
+  copy: DiskCopy,
+  snapshot: SourceSnapshot,
+  sourceVdi: string,
+): boolean {
+  return (
+    progress?.device === copy.device &&
+    progress.sourceSnapshot === snapshot.id.uuid &&
+    progress.sourceVdi === sourceVdi &&
+    progress.sizeBytes === copy.sizeBytes &&
+    progress.base === (copy.kind === 'delta' ? copy.base.pointVdi.uuid : null) &&
+    (progress.complete || progress.confirmedBytes > 0)
+  );
+}
+
+function confirmedBytes({ disks }: Resume): number {
+  return disks.reduce(
+    (sum, { progress }) => sum + (progress.complete ? progress.sizeBytes : progress.confirmedBytes),
+    0,
+  );
+}
