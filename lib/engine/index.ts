@@ -17,3 +17,4 @@ export type { DiskReport, RunReport, VmReport } from './report';
 export { planJob, runJob, type RunJobOptions, type VmPlan } from './run-job';
 export { selectVms, type SelectedVm } from './select-vms';
 export { leaseMs } from './lock';
+export * from './seed';

@@ -1,0 +1,181 @@
+/** Compares the disks of a seed with the snapshot they are said to be, and sends what differs when asked to. */
+import type { Pool, Ref } from '../../xapi';
+import type { SeedPair, SeedPlan } from '../../planner/seed';
+import type { DiskReader } from '../data/extent';
+import { openExportReader } from '../data/read-export';
+import { SegmentWriter } from '../data/write-segments';
+import type { SegmentLimits } from '../data/write-segments';
+import { assertQuiet } from '../steps/quiet';
+import { blockLength, BlockSet, blocksOf, seedBlockBytes } from './blocks';
+import { compareDisk } from './compare';
+import type { BlockDigests, Comparison, Wanted } from './compare';
+import type { DiskVerification, SeedContext, VerifyMode } from './context';
+
+/** Of each disk, as much data as this is compared in a sample: tables, file systems' heads, and a good deal of files. */
+export const sampleBytesDefault = 256 * 1024 * 1024;
+
+export interface Verification {
+  readonly source: Pool;
+  readonly target: Pool;
+  readonly plan: SeedPlan;
+  readonly mode: VerifyMode;
+  readonly sampleBytes: number;
+  /** Digests by device, where the source is not to be read. */
+  readonly manifest: ReadonlyMap<string, BlockDigests> | null;
+  readonly limits: SegmentLimits;
+  readonly context: SeedContext;
+}
+
+export interface VerifiedDisk {
+  readonly pair: SeedPair;
+  readonly verification: DiskVerification;
+  readonly differing: BlockSet;
+}
+
+/** One disk after the other: each takes a stream from either pool. */
+export async function verifyDisks(work: Verification): Promise<readonly VerifiedDisk[]> {
+  const verified: VerifiedDisk[] = [];
+  for (const pair of work.plan.pairs) {
+    const { comparedBytes, differing } = await compare(work, pair);
+    const verification: DiskVerification = {
+      device: pair.device,
+      mode: work.mode,
+      against: work.manifest === null ? 'source' : 'manifest',
+      comparedBytes,
+      sizeBytes: pair.target.sizeBytes,
+      differingBlocks: differing.size,
+    };
+    work.context.emit({ kind: 'seed-disk-compared', disk: verification });
+    verified.push({ pair, verification, differing });
+  }
+  return verified;
+}
+
+async function compare(work: Verification, pair: SeedPair): Promise<Comparison> {
+  const { context, mode } = work;
+  if (mode === 'none') return { comparedBytes: 0, differing: new BlockSet(0) };
+  const wanted = await openWanted(work, pair);
+  let target: DiskReader;
+  try {
+    target = await open(work, work.target, pair, 'target');
+  } catch (error) {
+    if (wanted.kind === 'source') await wanted.reader.abort();
+    throw error;
+  }
+  return compareDisk(wanted, target, {
+    sampleBytes: mode === 'sampled' ? work.sampleBytes : null,
+    signal: context.signal,
+    onProgress: (positionBytes) =>
+      context.emit({
+        kind: 'seed-progress',
+        phase: 'compare',
+        device: pair.device,
+        bytesDone: positionBytes,
+        bytesExpected: pair.target.sizeBytes,
+      }),
+  });
+}
+
+async function openWanted(work: Verification, pair: SeedPair): Promise<Wanted> {
+  const digests = work.manifest?.get(pair.device);
+  if (digests !== undefined) return { kind: 'manifest', digests };
+  return { kind: 'source', reader: await open(work, work.source, pair, 'source') };
+}
+
+function open(
+  work: Verification,
+  pool: Pool,
+  pair: SeedPair,
+  side: 'source' | 'target',
+): Promise<DiskReader> {
+  const disk = pair[side];
+  return openExportReader(
+    pool,
+    {
+      vdi: disk.vdi.ref as Ref<'VDI'>,
+      sr: disk.sr.ref as Ref<'SR'>,
+      label: `xenrepl ${work.context.runId} reads ${work.plan.vm.name} ${pair.device}`,
+      sizeBytes: disk.sizeBytes,
+      name: disk.vdi.name,
+    },
+    work.context.signal,
+  );
+}
+
+/**
+ * Sends the blocks that differ, of one disk. The export cannot be read while the disk is written to, so this is a second
+ * pass over the source; an interrupted one leaves a disk that differs, which the next comparison finds.
+ */
+export async function repairDisk(work: Verification, { pair, differing }: VerifiedDisk): Promise<void> {
+  const { context, target } = work;
+  const { vdi, sr } = pair.target;
+  const reader = await open(work, work.source, pair, 'source');
+  const writer = new SegmentWriter(
+    target,
+    {
+      vdi: vdi.ref as Ref<'VDI'>,
+      sr: sr.ref as Ref<'SR'>,
+      label: `xenrepl ${context.runId} repairs ${work.plan.target.id.name} ${pair.device}`,
+    },
+    {
+      clock: context.clock,
+      signal: context.signal,
+      limits: work.limits,
+      assertQuiet: () => assertQuiet(target, vdi, context.clock, context.signal, { signal: context.signal }),
+      onSegment: () => undefined,
+      // Begun again, a repair compares first: nothing is to be remembered.
+      checkpoints: { confirmed: () => Promise.resolve(), offering: () => Promise.resolve() },
+    },
+  );
+  try {
+    await sendBlocks(work, pair, reader, writer, [...differing.indices()]);
+    await reader.finish();
+    await writer.finish();
+  } catch (error) {
+    await Promise.all([reader.abort(), writer.abort()]);
+    throw error;
+  }
+  context.emit({
+    kind: 'seed-disk-repaired',
+    device: pair.device,
+    blocks: differing.size,
+    bytesSent: writer.bytesSent,
+  });
+}
+
+async function sendBlocks(
+  work: Verification,
+  pair: SeedPair,
+  reader: DiskReader,
+  writer: SegmentWriter,
+  wanted: readonly number[],
+): Promise<void> {
+  const { context } = work;
+  const { sizeBytes } = pair.source;
+  let next = 0;
+  const send = async (index: number, data: Uint8Array): Promise<void> => {
+    const offsetBytes = index * seedBlockBytes;
+    await writer.write({ offsetBytes, data });
+    await writer.endOfPiece(offsetBytes + data.length, () => '');
+    next += 1;
+  };
+  const zerosBefore = async (end: number): Promise<void> => {
+    for (let index = wanted[next]; index !== undefined && index < end; index = wanted[next]) {
+      await send(index, Buffer.alloc(blockLength(index, sizeBytes)));
+    }
+  };
+  for await (const { index, data } of blocksOf(reader.extents(), sizeBytes)) {
+    context.signal.throwIfAborted();
+    await zerosBefore(index);
+    if (wanted[next] === index) await send(index, data);
+    const bytesDone = Math.min((index + 1) * seedBlockBytes, sizeBytes);
+    context.emit({
+      kind: 'seed-progress',
+      phase: 'repair',
+      device: pair.device,
+      bytesDone,
+      bytesExpected: sizeBytes,
+    });
+  }
+  await zerosBefore(Infinity);
+}

@@ -1,0 +1,79 @@
+/** What attaching a seed writes on the source pool, last of all: with it the pair is a base. */
+import type { Pool, Ref, VmRecord } from '../../xapi';
+import { formatXapiDate } from '../../xapi';
+import { encode, withoutReplicationKeys } from '../../planner/keys';
+import type { SourceCommit, TargetCommit } from '../../planner/keys';
+import type { SeedJob, SeedPlan } from '../../planner/seed';
+import { unlessGone } from '../steps/destroy';
+import { readVm } from '../steps/read-vm';
+import type { Undo } from './undo';
+
+type StringMap = Readonly<Record<string, string>>;
+
+export async function commitSourceSnapshot(
+  source: Pool,
+  job: SeedJob,
+  plan: SeedPlan,
+  commit: TargetCommit,
+  knownGood: boolean,
+  undo: Undo,
+): Promise<void> {
+  const snapshot = await readVm(source, plan.snapshot.id.ref);
+  const keys: StringMap = {
+    'xo:backup:datetime': formatXapiDate(commit.takenAtMs),
+    'xo:backup:job': job.jobId,
+    'xo:backup:schedule': job.scheduleId,
+    'xo:backup:vm': commit.sourceVm,
+    'xo:backup:exported': 'true',
+    'xo:backup:deltaChainLength': '0',
+    ...(knownGood ? { 'xo:backup:includeNonNbdQcow2Fix': 'true' } : {}),
+  };
+  for (const disk of snapshot.disks) {
+    const { uuid, other_config: before } = disk.record;
+    const ref = disk.ref as Ref<'VDI'>;
+    undo.before(`keys of source disk ${uuid}`, async (options) => {
+      await unlessGone(source.call('VDI.set_other_config', [ref, before], options));
+    });
+    await source.call('VDI.set_other_config', [
+      ref,
+      { ...withoutReplicationKeys(before), ...keys, 'xo:backup:contentKey': uuid },
+    ]);
+  }
+  await commitVm(source, snapshot.record, snapshot.ref as Ref<'VM'>, { ...keys, ...recordOf(commit) }, undo);
+}
+
+/** One call, so that there is no moment with some of it. */
+async function commitVm(
+  source: Pool,
+  record: VmRecord,
+  ref: Ref<'VM'>,
+  keys: StringMap,
+  undo: Undo,
+): Promise<void> {
+  const before = record.other_config;
+  undo.before('commit of the source snapshot', async (options) => {
+    await unlessGone(source.call('VM.set_other_config', [ref, before], options));
+  });
+  if (record.is_a_template) {
+    undo.before('template flag of the source snapshot', async (options) => {
+      await unlessGone(source.call('VM.set_is_a_template', [ref, true], options));
+    });
+    await source.call('VM.set_is_a_template', [ref, false]);
+  }
+  await source.call('VM.set_other_config', [ref, { ...withoutReplicationKeys(before), ...keys }]);
+}
+
+function recordOf(commit: TargetCommit): StringMap {
+  const record: SourceCommit = {
+    v: 1,
+    self: commit.sourceSnapshot,
+    job: commit.job,
+    run: commit.run,
+    sr: commit.sr,
+    point: commit.self,
+    replica: commit.replica,
+    committedAtMs: commit.committedAtMs,
+    disks: commit.disks.map(({ device, vdi, sourceVdi }) => ({ device, vdi: sourceVdi, pointVdi: vdi })),
+  };
+  return encode.sourceCommit(record);
+}
