@@ -1,5 +1,5 @@
 /** Whether a run that died left a copy that can be gone on with, and where. */
-import { own } from './keys';
+import { own, sameUuid } from './keys';
 import type { StagingProgress } from './keys';
 import type { JobDefinition } from './job';
 import type { Leftover, ObjectId, Observation, SourceSnapshot } from './observation';
@@ -27,7 +27,9 @@ export function findResume(
   copies: readonly DiskCopy[],
 ): Resume | null {
   const candidates = observation.source.snapshots
-    .filter((snapshot) => isUnfinished(job, snapshot) && fits(snapshot, observation))
+    .filter(
+      (snapshot) => isUnfinished(job, snapshot, observation.source.snapshots) && fits(snapshot, observation),
+    )
     .map((snapshot): Resume => ({ snapshot, disks: disksOf(snapshot, observation.leftovers, copies) }))
     .filter(({ disks }) => disks.length > 0)
     .sort((a, b) => confirmedBytes(b) - confirmedBytes(a));
@@ -41,9 +43,16 @@ export function garbage(leftovers: readonly Leftover[], resume: Resume | null): 
   return leftovers.filter(({ id }) => !kept.has(id.uuid));
 }
 
-function isUnfinished(job: JobDefinition, snapshot: SourceSnapshot): boolean {
+/** Taken for this job and target, never committed, and newer than all that was: a replica does not go back in time. */
+function isUnfinished(job: JobDefinition, snapshot: SourceSnapshot, all: readonly SourceSnapshot[]): boolean {
   const mark = own(snapshot.runMark);
-  return mark?.job === job.jobId && snapshot.commit.kind === 'absent' && snapshot.otherCommits.length === 0;
+  return (
+    mark?.job === job.jobId &&
+    sameUuid(mark.sr, job.target.srUuid) &&
+    snapshot.commit.kind === 'absent' &&
+    snapshot.otherCommits.length === 0 &&
+    all.every((other) => own(other.commit) === null || other.takenAtMs <= snapshot.takenAtMs)
+  );
 }
 
 /** Disks that were added, removed, grown or replaced since make it another copy. */

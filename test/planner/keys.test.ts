@@ -15,6 +15,7 @@ import type {
   RunMark,
   SourceCommit,
   StagingMark,
+  StagingProgress,
   SwapRecord,
   TargetCommit,
 } from '../../lib/planner/keys';
@@ -75,6 +76,19 @@ const replica: fc.Arbitrary<ReplicaMark> = fc.record({ ...common, sourceVm: text
 const staging: fc.Arbitrary<StagingMark> = fc.record({ ...common, run: text, sourceVm: text, device: text });
 const run: fc.Arbitrary<RunMark> = fc.record({ ...common, run: text, sr: text });
 
+const progress: fc.Arbitrary<StagingProgress> = fc.record({
+  ...common,
+  device: text,
+  sourceSnapshot: text,
+  sourceVdi: text,
+  base: textOrNull,
+  sizeBytes: count,
+  confirmedBytes: count,
+  offeredBytes: count,
+  digest: text,
+  complete: fc.boolean(),
+});
+
 type Map = Readonly<Record<string, string>>;
 
 /** Each kind of record: how it is made, and how it is read from the map of the object `self`. */
@@ -116,6 +130,12 @@ const records: readonly {
     key: 'xenrepl:staging',
     map: staging.map((record) => ({ self: record.self, record, map: encode.staging(record) })),
     read: decode.staging,
+  },
+  {
+    name: 'staging progress',
+    key: 'xenrepl:progress',
+    map: progress.map((record) => ({ self: record.self, record, map: encode.progress(record) })),
+    read: decode.progress,
   },
   {
     name: 'run mark',

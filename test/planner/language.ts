@@ -12,9 +12,10 @@
  *     !copied …      the commit is spoiled in the way named (see `spoilSource`, `spoilTarget`, `swapOf`)
  *     swap 0:r0>n0 1:>n1 x2:r2 ~S2 gone:n0 written:n1 used:n1
  *     leftover disk staged target *3;  target thick free=9 unzeroed raw;  missing vm.clone
+ *     leftover disk staged target 0 ~S2 on=P1.0 at=1/2    disk 0 of S2, cloned from P1.0 (absent: new and empty),
+ *                                                         filled up to 1 GiB, offered up to 2; or `done`
  */
-import type { SourceCommit, SwapRecord, TargetCommit } from '../../lib/planner/keys';
-import type { Found } from '../../lib/planner/keys';
+import type { Found, RunMark, SourceCommit, SwapRecord, TargetCommit } from '../../lib/planner/keys';
 import type {
   AnnouncedDisk,
   Leftover,
@@ -159,9 +160,16 @@ function toSnapshot(words: readonly string[]): SourceSnapshot {
     takenAtMs: timeOf(name),
     disks,
     commit: point === null ? { kind: 'absent' } : spoilSource(commit, wordAfter('!', words)),
-    runMark: { kind: 'absent' },
+    runMark: runMarkOf(name, wordAfter('run', words)),
     otherCommits: words.includes('also') ? ['xenrepl:commit:silver:sr'] : [],
   };
+}
+
+/** `run` marks a snapshot of a run that died; `run!job` and `run!sr` one of another job or target. */
+function runMarkOf(self: string, word: string | null): Found<RunMark> {
+  if (word === null) return { kind: 'absent' };
+  const [job, sr] = [word === '!job' ? 'silver' : 'gold', word === '!sr' ? 'another SR' : 'sr'];
+  return { kind: 'own', record: { v: 1, self, job, run: 'run-dead', sr } };
 }
 
 function spoilSource(commit: SourceCommit, how: string | null): Found<SourceCommit> {
@@ -346,5 +354,30 @@ function toLeftover(words: readonly string[]): Leftover {
     run: 'run-dead',
     disks: kind === 'vm' ? [id(`${name}.0`)] : [],
     reclaimableBytes: Number(wordAfter('*', words) ?? 0) * gib,
+    ...progressOf(name, words),
+  };
+}
+
+function progressOf(self: string, words: readonly string[]): Pick<Leftover, 'progress'> {
+  const snapshot = wordAfter('~', words);
+  if (snapshot === null) return {};
+  const device = words.find((word) => /^\d+$/.test(word)) ?? '';
+  const [confirmed = '0', offered = confirmed] = (wordAfter('at=', words) ?? '').split('/');
+  const sizeBytes = Number(wordAfter('size=', words) ?? 1) * gib;
+  return {
+    progress: {
+      v: 1,
+      self,
+      job: 'gold',
+      device,
+      sourceSnapshot: snapshot,
+      sourceVdi: `${snapshot}.${device}`,
+      base: wordAfter('on=', words),
+      sizeBytes,
+      confirmedBytes: words.includes('done') ? sizeBytes : Number(confirmed) * gib,
+      offeredBytes: words.includes('done') ? sizeBytes : Number(offered) * gib,
+      digest: 'sha256:00',
+      complete: words.includes('done'),
+    },
   };
 }

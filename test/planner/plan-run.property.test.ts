@@ -34,20 +34,17 @@ function positions(steps: readonly Step[], ...kinds: readonly Step['kind'][]): r
   return steps.flatMap(({ kind }, index) => (kinds.includes(kind) ? [index] : []));
 }
 
-test('the worlds are of every kind: first copies, deltas, repairs, refusals', () => {
+test('the worlds are of every kind: first copies, deltas, resumed ones, repairs, refusals', () => {
   const seen = new Set<string>();
   fc.assert(
     fc.property(jobs, lines, (job, text) => {
-      seen.add(
-        told(planRun(job, observed(text.join('; '))))
-          .replace(/[SP]\d.*/, '')
-          .replace(/[\d,;:].*/, '')
-          .trim(),
-      );
+      const plan = told(planRun(job, observed(text.join('; '))));
+      seen.add(/^(blocked|repair|delta|full|resume)/.exec(plan)?.[0] ?? plan);
+      if (plan.includes('resume')) seen.add('resume');
     }),
     runs,
   );
-  expect([...seen].sort()).toEqual(['blocked', 'delta', 'full', 'repair']);
+  expect([...seen].sort()).toEqual(['blocked', 'delta', 'full', 'repair', 'resume']);
 });
 
 test('a plan is plain JSON, the same for the same world, and as nobody changed what it was given', () => {
@@ -128,15 +125,20 @@ describe('every delta starts from a base that is committed on both sides', () =>
     });
   });
 
-  test('and every disk of the VM is copied exactly once, into a disk that this plan makes', () => {
+  test('and every disk of the VM is copied exactly once, into a disk that this plan makes or goes on with', () => {
     everyPlan(({ world, plan, steps }) => {
       if (plan.kind !== 'replicate') return;
       const copied = steps.flatMap((step) => (step.kind === 'copy-disk' ? [step.copy.device] : []));
-      const made = steps.flatMap((step) =>
-        step.kind === 'clone-base' ? step.devices : step.kind === 'create-disk' ? [step.device] : [],
+      const done = steps.flatMap((step) =>
+        step.kind === 'resume-disk' && step.progress.complete ? [step.device] : [],
       );
-      expect(copied).toEqual(world.source.disks.map(({ device }) => device));
-      expect([...made].sort()).toEqual([...copied].sort());
+      const made = steps.flatMap((step) => {
+        if (step.kind === 'clone-base') return step.devices;
+        return step.kind === 'create-disk' || step.kind === 'resume-disk' ? [step.device] : [];
+      });
+      const all = world.source.disks.map(({ device }) => device).sort();
+      expect([...copied, ...done].sort()).toEqual(all);
+      expect([...made].sort()).toEqual(all);
     });
   });
 });
@@ -150,7 +152,7 @@ describe('destruction', () => {
         expect(committed).toBeGreaterThan(-1);
       }
       for (const at of positions(steps, 'discard-leftover')) {
-        expect(at).toBeLessThan(positions(steps, 'snapshot-source')[0] ?? -1);
+        expect(at).toBeLessThan(positions(steps, 'snapshot-source', 'resume-snapshot')[0] ?? -1);
       }
     });
   });
@@ -169,6 +171,18 @@ describe('destruction', () => {
         const named = step.kind === 'discard-leftover' ? [step.leftover.id, ...step.leftover.disks] : [];
         for (const { uuid } of named) expect(needed).not.toContain(uuid);
         expect(destroyed(step)).toBeNull();
+      }
+    });
+  });
+
+  test('never concerns what the plan goes on with', () => {
+    everyPlan(({ steps }) => {
+      const discarded = steps.flatMap((step) =>
+        step.kind === 'discard-leftover' ? [step.leftover.id.uuid] : [],
+      );
+      for (const step of steps) {
+        if (step.kind === 'resume-snapshot') expect(discarded).not.toContain(step.snapshot.uuid);
+        if (step.kind === 'resume-disk') expect(discarded).not.toContain(step.vdi.uuid);
       }
     });
   });

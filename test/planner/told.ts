@@ -2,7 +2,7 @@
 import type { Plan, Step } from '../../lib/planner/plan';
 
 /**
- * `delta 0 from P1 S1, full 1; discard L; destroy P1 S1` · `repair: swap-disks, commit-target, …` ·
+ * `delta 0 from P1 S1, full 1; resume S2 1:n1; discard L; destroy P1 S1` · `repair: swap-disks, commit-target, …` ·
  * `blocked: no-space` (kinds of conflicts)
  */
 export function told(plan: Plan): string {
@@ -14,6 +14,13 @@ export function told(plan: Plan): string {
     case 'replicate': {
       const parts = [
         copies(plan.steps, plan.base?.point.uuid, plan.base?.sourceSnapshot.uuid),
+        listed('resume', plan.steps, (step) =>
+          step.kind === 'resume-snapshot'
+            ? step.snapshot.uuid
+            : step.kind === 'resume-disk'
+              ? `${step.device}:${step.vdi.uuid}`
+              : null,
+        ),
         listed('discard', plan.steps, (step) =>
           step.kind === 'discard-leftover' ? step.leftover.id.uuid : null,
         ),
@@ -51,4 +58,8 @@ export function reasons(plan: Plan): Readonly<Record<string, string>> {
       step.kind === 'copy-disk' && step.copy.kind === 'full' ? [[step.copy.device, step.copy.because]] : [],
     ),
   );
+}
+
+export function stepsOf(plan: Plan): readonly Step[] {
+  return plan.kind === 'blocked' ? [] : plan.steps;
 }

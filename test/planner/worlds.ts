@@ -70,6 +70,17 @@ const swap = fc
   )
   .map((words) => `swap ${words.join(' ')}`);
 
+/** A run that died in its copy, newer than all snapshots below. */
+const interrupted = fc
+  .tuple(disks, fc.constantFrom('on=P4.0', 'on=P3.0', ''), fc.constantFrom('done', 'at=1/1', 'at=0/1'))
+  .map(([own, base, progress]) =>
+    [
+      `snapshot S5 ${own.replace('#raw', '')} run`,
+      'leftover vm S5 source',
+      `leftover disk n5 target 0 ~S5 ${base} ${progress} *1`,
+    ].join('; '),
+  );
+
 const numbers = [1, 2, 3, 4];
 const chance = (line: fc.Arbitrary<string>, weight: number): fc.Arbitrary<string> =>
   fc.oneof({ arbitrary: fc.constant(''), weight: 1 }, { arbitrary: line, weight });
@@ -79,7 +90,13 @@ export const lines: fc.Arbitrary<readonly string[]> = fc
     disks.map((own) => `vm ${own}`),
     chance(replica, 8),
     fc.oneof({ arbitrary: fc.constant(''), weight: 3 }, { arbitrary: swap, weight: 1 }),
-    chance(fc.constantFrom('leftover disk junk target *1', 'leftover vm junk source'), 1),
+    fc.oneof(
+      {
+        arbitrary: fc.constantFrom('', 'leftover disk junk target *1', 'leftover vm junk source'),
+        weight: 2,
+      },
+      { arbitrary: interrupted, weight: 1 },
+    ),
     fc.constantFrom(
       '',
       '',
