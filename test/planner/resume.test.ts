@@ -78,6 +78,11 @@ describe('only the very same copy: everything else is garbage', () => {
       'discard S2 n1',
     ],
     ['its snapshot bears no mark', [vm, base, died.replace('run;', ';'), half], 'discard S2 n1'],
+    [
+      'its snapshot bears a commit that cannot be read',
+      [vm, base, died.replace('run;', 'run =P2 !unreadable;'), half],
+      'discard S2 n1',
+    ],
     ['another job needs its snapshot', [vm, base, died.replace('run;', 'run also;'), half], 'discard S2 n1'],
     ['a disk was added', [`${vm} 2:logs`, base, died, half], 'discard S2 n1'],
     ['a disk was removed', ['vm 1:data*4', base, died, half], 'discard S2 n1'],
