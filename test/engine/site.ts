@@ -51,19 +51,21 @@ export class Site implements AsyncDisposable {
   readonly source: SimulatedPool;
   readonly target: SimulatedPool;
   readonly #pools: Pool[] = [];
+  readonly #spec: SimulatorSpec;
 
-  private constructor(simulator: Simulator) {
+  private constructor(simulator: Simulator, spec: SimulatorSpec) {
+    this.#spec = spec;
     this.simulator = simulator;
     this.source = simulator.pool('source');
     this.target = simulator.pool('target');
   }
 
   static async start(spec: SimulatorSpec = defaultSpec): Promise<Site> {
-    return new Site(await startSimulator(spec));
+    return new Site(await startSimulator(spec), spec);
   }
 
   async connect(name: 'source' | 'target', options: ConnectOptions = {}): Promise<Pool> {
-    const pool = await Pool.connect(endpointOf(this.simulator.pool(name)), options);
+    const pool = await Pool.connect(endpointOf(this.simulator.pool(name), this.#isOld(name)), options);
     this.#pools.push(pool);
     return pool;
   }
@@ -126,20 +128,25 @@ export class Site implements AsyncDisposable {
     return { report, events };
   }
 
+  #isOld(name: string): boolean {
+    return this.#spec.pools.some((pool) => pool.name === name && pool.release === '6.5');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#pools.map((pool) => pool.disconnect()));
     await this.simulator.close();
   }
 }
 
-export function endpointOf(pool: SimulatedPool): PoolEndpoint {
+/** @param legacyTls XenServer 6.5 knows TLS 1.0 only; with a pinned certificate that can be allowed for a pool */
+export function endpointOf(pool: SimulatedPool, legacyTls = false): PoolEndpoint {
   return {
     name: pool.name,
     url: pool.url,
     username: pool.username,
     password: () => Promise.resolve(pool.password),
     tls: { kind: 'fingerprints', sha256: pool.hosts.map(({ fingerprint }) => fingerprint) },
-    legacyTls: false,
+    legacyTls,
   };
 }
 
