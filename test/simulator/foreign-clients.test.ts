@@ -27,7 +27,9 @@ interface XenApi {
   setField(className: string, ref: string, field: string, value: unknown): Promise<void>;
   setFieldEntry(className: string, ref: string, field: string, key: string, value: string): Promise<void>;
 }
-const { createClient } = jest.requireActual<{ createClient(options: object): XenApi }>('xen-api');
+const { createClient } = jest.requireActual<{ readonly createClient: (options: object) => XenApi }>(
+  'xen-api',
+);
 
 const run = promisify(execFile);
 const python = '/usr/bin/python3';

@@ -16,7 +16,7 @@ export function attachVbd(pool: Pool, vbd: string, host: Host): void {
   const { db } = pool;
   const row = db.row('VBD', vbd);
   const vdi = text(row, 'VDI');
-  if (db.exists('VDI', vdi)) takeDisk(pool, vdi, text(row, 'mode') === 'RW', host);
+  if (db.exists('VDI', vdi)) takeDisk(pool, vbd, vdi, host);
   db.update('VBD', vbd, { currently_attached: true, device: deviceName(pool, vbd) });
   refreshVbd(db, vbd);
   if (db.exists('VDI', vdi)) refreshVdi(db, vdi);
@@ -115,13 +115,17 @@ export function physicalBytes(pool: Pool, vdi: string): number {
   return store?.has(id) === true ? store.physicalBytes(id) : int(row, 'physical_utilisation');
 }
 
-function takeDisk(pool: Pool, vdi: string, write: boolean, host: Host): void {
+function takeDisk(pool: Pool, vbd: string, vdi: string, host: Host): void {
   const { db } = pool;
+  const write = db.text('VBD', vbd, 'mode') === 'RW';
   const row = db.row('VDI', vdi);
   assertVisible(pool, text(row, 'SR'), host);
   for (const other of attachedVbds(pool, vdi)) {
     const elsewhere = hostOfVbd(pool, other) !== host;
-    if (elsewhere && (write || db.text('VBD', other, 'mode') === 'RW')) throw busy(text(row, 'uuid'));
+    const conflict = write || db.text('VBD', other, 'mode') === 'RW';
+    if (elsewhere && conflict) throw busy(text(row, 'uuid'));
+    const guests = [vbd, other].every((each) => !isOfControlDomain(pool, each));
+    if (conflict && guests && !flag(row, 'sharable')) throw new ApiError('VDI_IN_USE', vdi, 'attach');
   }
   const mode = write || map(row, 'sm_config')[hostKey(host)] === 'RW' ? 'RW' : 'RO';
   db.set('VDI', vdi, 'sm_config', { ...map(row, 'sm_config'), [hostKey(host)]: mode });
@@ -148,6 +152,11 @@ export function pluggedHosts(pool: Pool, sr: string): string[] {
     const row = pool.db.row('PBD', pbd);
     return flag(row, 'currently_attached') ? [text(row, 'host')] : [];
   });
+}
+
+/** Control domains may read along, whoever writes. */
+function isOfControlDomain(pool: Pool, vbd: string): boolean {
+  return pool.db.flag('VM', pool.db.text('VBD', vbd, 'VM'), 'is_control_domain');
 }
 
 function hostKey(host: Host): string {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { ImageStore } from '../storage';
 import { Clock, formatDate } from '../clock';
 import { Database } from '../database/database';
@@ -93,6 +94,8 @@ export class Pool {
     this.tasks = new Tasks(this.db, this.clock);
     this.events = new Events(this.db, this.clock, this.sessions);
     this.operations = new Operations(this.db, this.clock);
+    // Every blocked call of every client listens to it.
+    setMaxListeners(0, this.#lifetime.signal);
     this.clock.onAdvance(() => this.collect());
     this.#timer = setInterval(() => this.collect(), collectIntervalMs);
     this.#timer.unref();
