@@ -18,5 +18,7 @@ module.exports = {
     ],
   },
   transformIgnorePatterns: [`/node_modules/(?!(${esModules.join('|')})/)`],
-  testTimeout: 60_000,
+  // Most tests wait for other processes; the default leaves one core of two idle.
+  maxWorkers: '100%',
+  testTimeout: 120_000,
 };
