@@ -33,6 +33,7 @@ export class SmallWorld {
   readonly #vifs = new Map<string, Record<string, unknown>>();
   readonly #networks = new Map<string, Row>();
   readonly #srs = new Map<string, Row>();
+  readonly #tasks = new Map<string, Fields>();
 
   constructor(sr: string, fields: Fields = {}) {
     this.sr(sr, fields);
@@ -102,6 +103,11 @@ export class SmallWorld {
     return this;
   }
 
+  task(name: string, label: string): this {
+    this.#tasks.set(ref(name), { uuid: name, name_label: label });
+    return this;
+  }
+
   /** As XAPI does: a new VM with a snapshot of each disk; what is attached read-only is shared. */
   snapshot(vm: string, name: string, label = name): this {
     return this.#copy(vm, name, label, true);
@@ -128,6 +134,7 @@ export class SmallWorld {
 
   destroyVm(name: string): this {
     this.#vms.delete(ref(name));
+    for (const [vbd, { VM }] of this.#vbds) if (VM === ref(name)) this.#vbds.delete(vbd);
     return this;
   }
 
@@ -160,7 +167,7 @@ export class SmallWorld {
       srs: this.#srs,
       pbds: new Map(),
       networks: this.#networks,
-      tasks: new Map(),
+      tasks: this.#tasks,
     } as unknown as World;
   }
 

@@ -127,6 +127,18 @@ describe('the replica is the VM that says so of itself', () => {
     expect(observe(pool)).toMatchObject({ replica: { id: { uuid: 'R' } }, rivals: [] });
   });
 
+  test('nor does a snapshot, whatever it says; nor are snapshots of other VMs its points', () => {
+    const pool = replicated()
+      .snapshot('R', 'users')
+      .config('users', mark('users'))
+      .vm('web')
+      .snapshot('web', 'w1');
+    expect(observe(pool)).toMatchObject({
+      rivals: [],
+      replica: { points: [{ id: { uuid: 'P1' } }, { id: { uuid: 'users' } }] },
+    });
+  });
+
   test('two that say so are rivals', () => {
     const pool = replicated().vm('R2', { config: mark('R2') });
     expect(observe(pool)).toMatchObject({ replica: { id: { uuid: 'R' } }, rivals: [{ uuid: 'R2' }] });
@@ -343,6 +355,10 @@ describe('leftovers', () => {
     ],
     ['a user’s clone of the replica', (pool) => pool.clone('R', 'clone')],
     ['a user’s snapshot of the replica', (pool) => pool.snapshot('R', 'users')],
+    [
+      'a clone with a mark of unfinished work',
+      (pool) => pool.clone('R', 'clone').config('clone', unfinished('clone')),
+    ],
     ['a drill: clone of a recovery point', (pool) => pool.clone('P1', 'drill')],
     [
       'work of another job',
@@ -394,6 +410,11 @@ describe('leftovers', () => {
       .attach('shell.1', 'theirs', '0');
     pool.attach('P1.0', 'shell', '5').disk('iso').attach('iso', 'shell', '6', { type: 'CD' });
     expect(leftovers(pool)).toEqual(['vm shell shell.0']);
+  });
+
+  test('take no snapshot with them that a clone shares, even where nobody else has it any more', () => {
+    const pool = replicated().clone('P1', 'shell', temporary('staging')).attach('P1.0', 'shell', '5');
+    expect(leftovers(pool.destroyVm('P1'))).toEqual(['vm shell shell.0 shell.1']);
   });
 
   test('count what they hold', () => {
