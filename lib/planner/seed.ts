@@ -4,7 +4,7 @@
  */
 import type { VmSelection } from './job';
 import { own, sameUuid } from './keys';
-import type { Found, ReplicaMark, RunMark, SourceCommit } from './keys';
+import type { Found, ReplicaMark, RunMark, SourceCommit, TargetCommit } from './keys';
 import type { ObjectId, ObservedDisk } from './observation';
 
 /** What a seed needs to know of the job: of a job that no pool knows (made by another tool) only the ids are known. */
@@ -45,6 +45,12 @@ export interface SeedSnapshot {
   readonly foreignJob: string | null;
 }
 
+export interface SeedCommit {
+  readonly commit: TargetCommit;
+  /** True where every byte was compared before it was written. */
+  readonly knownGood: boolean;
+}
+
 export type SeedTargetKind = 'vm' | 'snapshot' | 'template' | 'control domain';
 
 export interface SeedTarget {
@@ -58,6 +64,8 @@ export interface SeedTarget {
   readonly mark: Found<ReplicaMark>;
   /** Jobs of commits that stand on snapshots of this VM and name it as their replica. */
   readonly committedFor: readonly string[];
+  /** The recovery point's commit, where it was made of the wanted snapshot for this job. */
+  readonly pending: SeedCommit | null;
   /** What makes it a replica of Xen Orchestra: the job's id, or a text where that is not known. */
   readonly foreignJob: string | null;
   readonly foreignTransfer: string | null;
@@ -153,6 +161,8 @@ export interface SeedPair {
 /** What is attached to what, once nothing stands in the way. */
 export interface SeedPlan {
   readonly kind: 'attach';
+  /** The target's side, where an earlier try wrote it and died before the source's: that is all that is left to do. */
+  readonly pending: SeedCommit | null;
   readonly vm: ObjectId;
   readonly snapshot: SeedSnapshot;
   readonly target: SeedTarget;
@@ -186,7 +196,8 @@ export function planSeed(job: SeedJob, observation: SeedObservation): SeedPlan |
     const partner = vm.disks.find(({ device }) => device === disk.device);
     return partner === undefined ? [] : [{ device: disk.device, source: disk, target: partner }];
   });
-  return { kind: 'attach', vm: of, snapshot, target: vm, sr, pairs };
+  const pending = own(vm.mark) === null ? null : vm.pending;
+  return { kind: 'attach', pending, vm: of, snapshot, target: vm, sr, pairs };
 }
 
 function snapshotConflicts(job: SeedJob, snapshot: SeedSnapshot): readonly SeedConflict[] {
@@ -266,6 +277,7 @@ function attachmentConflicts(
   const mark = own(vm.mark);
   if (mark !== null) {
     const same = mark.job === job.jobId && mark.sourceVm === snapshot?.of?.uuid;
+    if (same && vm.pending !== null && snapshot.commit.kind === 'absent') return [];
     if (same) return [{ kind: 'attached-already', vm: id, job: job.name ?? job.jobId }];
     return [{ kind: 'attached-elsewhere', vm: id, to: `VM ${mark.sourceVm} of job ${mark.job}` }];
   }

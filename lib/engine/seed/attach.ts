@@ -6,13 +6,16 @@
  * nothing is a base; with it, but without the source's side, the next run finds everything it needs to finish.
  */
 import { setMaxListeners } from 'node:events';
+import type { Ref } from '../../xapi';
 import { planSeed } from '../../planner/seed';
-import type { SeedJob, SeedPlan } from '../../planner/seed';
+import type { TargetCommit } from '../../planner/keys';
+import type { SeedCommit, SeedJob, SeedPlan } from '../../planner/seed';
 import { segmentLimits } from '../data/write-segments';
 import type { SegmentLimits } from '../data/write-segments';
 import { ReplicationError } from '../errors';
 import { acquireLock } from '../lock';
 import type { RunLock } from '../lock';
+import { assertQuiet } from '../steps/quiet';
 import type { BlockDigests } from './compare';
 import { asRunContext } from './context';
 import type { DiskVerification, SeedContext, VerifyMode } from './context';
@@ -50,6 +53,7 @@ export interface AttachReport {
   readonly replica: { readonly uuid: string; readonly name: string };
   readonly recoveryPoint: string;
   readonly srUuid: string;
+  /** Empty where an interrupted attachment was finished, which compared them. */
   readonly disks: readonly (DiskVerification & { readonly repairedBlocks: number })[];
 }
 
@@ -98,10 +102,15 @@ async function attach(options: AttachSeedOptions, lock: RunLock, undo: Undo): Pr
   const plan = planned(options, observed);
   const mode = options.repair === true ? 'full' : (options.verify ?? 'sampled');
   const writing = { target, job, plan, context, undo, knownGood: mode === 'full' };
+  if (plan.pending !== null) return finish(options, lock, undo, plan, plan.pending);
   // First of all, so that nobody starts it while its disks are read, which may take hours.
   if (observed.targetRecord !== null) await protectTarget(writing, observed.targetRecord);
   const disks = await compareAndRepair(options, plan, mode);
 
+  // The server lets go of a disk a moment after it was read.
+  for (const { target: disk } of plan.pairs) {
+    await assertQuiet(target, disk.vdi, context.clock, context.signal, signal);
+  }
   // Hours may lie between: what was decided upon must still be so. From here on a wish to stop is not heard any more.
   const again = await observeSeed(options, signal);
   assertSame(plan, planned(options, again));
@@ -114,6 +123,45 @@ async function attach(options: AttachSeedOptions, lock: RunLock, undo: Undo): Pr
   await lock.check();
   await markReplica(writing);
   await commitSourceSnapshot(options.source, job, plan, commit, writing.knownGood, undo);
+  await showAsSnapshot(options, plan);
+  return reportOf(options, plan, commit, disks);
+}
+
+/** An earlier try wrote the target's side, which it did after everything was compared, and died before the source's. */
+async function finish(
+  options: AttachSeedOptions,
+  lock: RunLock,
+  undo: Undo,
+  plan: SeedPlan,
+  { commit, knownGood }: SeedCommit,
+): Promise<AttachReport> {
+  const text =
+    'an earlier attachment was interrupted after the target was written: only the source is left to do';
+  options.context.emit({ kind: 'seed-note', text });
+  await lock.check();
+  await commitSourceSnapshot(options.source, options.job, plan, commit, knownGood, undo);
+  await showAsSnapshot(options, plan);
+  return reportOf(options, plan, commit, []);
+}
+
+/**
+ * XAPI makes snapshots as templates; both tools take that flag off theirs. It cannot be set again on a snapshot, so this
+ * comes after everything that could fail, and fails nothing itself.
+ */
+async function showAsSnapshot({ source, context }: AttachSeedOptions, { snapshot }: SeedPlan): Promise<void> {
+  await source.call('VM.set_is_a_template', [snapshot.id.ref as Ref<'VM'>, false]).catch((error: unknown) => {
+    const reason = error instanceof Error ? error.message : String(error);
+    const text = `snapshot "${snapshot.id.name}" is still listed among the templates: ${reason}`;
+    context.emit({ kind: 'seed-warning', text });
+  });
+}
+
+function reportOf(
+  { job }: AttachSeedOptions,
+  plan: SeedPlan,
+  commit: TargetCommit,
+  disks: AttachReport['disks'],
+): AttachReport {
   return {
     jobId: job.jobId,
     scheduleId: job.scheduleId,

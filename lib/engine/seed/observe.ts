@@ -43,7 +43,7 @@ export async function observeSeed(request: SeedRequest, options: CallOptions): P
   ]);
   const foundSnapshot = byUuid(sourceWorld.vms, request.snapshotUuid);
   const foundVm = byUuid(targetWorld.vms, request.targetVmUuid);
-  const vm = foundVm === null ? null : await toTarget(target, targetWorld, foundVm, options);
+  const vm = foundVm === null ? null : await toTarget(request, targetWorld, foundVm, options);
   const srUuid = job.srUuid ?? vm?.disks[0]?.sr.uuid ?? null;
   const sr = srUuid === null ? null : byUuid(targetWorld.srs, srUuid);
   const snapshot =
@@ -107,26 +107,32 @@ function pointStands(world: World, pointUuid: string | null): boolean {
 }
 
 async function toTarget(
-  pool: Pool,
+  { target, job, snapshotUuid }: SeedRequest,
   world: World,
   { ref, record: vm }: { readonly ref: string; readonly record: VmRecord },
   options: CallOptions,
 ): Promise<SeedTarget> {
   const { other_config: config } = vm;
+  const committed = snapshotsOf(world, ref).flatMap(([, point]) => {
+    const commit = own(decode.targetCommit(point.other_config, point.uuid));
+    const knownGood = point.other_config['xo:backup:includeNonNbdQcow2Fix'] === 'true';
+    return commit?.replica === vm.uuid ? [{ commit, knownGood }] : [];
+  });
   // Carried by every replica that Xen Orchestra made or adopted, and by no source snapshot.
   const foreign = config['xo:copy_of'] !== undefined || config['xo:backup:sr'] !== undefined;
   return {
     id: vmId(ref, vm),
     is: kindOf(vm),
     powerState: vm.power_state,
-    startedAtMs: await startedAtMs(pool, vm, options),
+    startedAtMs: await startedAtMs(target, vm, options),
     operations: Object.values(vm.current_operations),
     disks: seedDisks(world, ref, vm),
     mark: decode.replica(config, vm.uuid),
-    committedFor: snapshotsOf(world, ref).flatMap(([, point]) => {
-      const commit = own(decode.targetCommit(point.other_config, point.uuid));
-      return commit?.replica === vm.uuid ? [commit.job] : [];
-    }),
+    committedFor: committed.map(({ commit }) => commit.job),
+    pending:
+      committed.find(
+        ({ commit }) => commit.job === job.jobId && sameUuid(commit.sourceSnapshot, snapshotUuid),
+      ) ?? null,
     foreignJob: foreign ? (config['xo:backup:job'] ?? 'of unknown id') : null,
     foreignTransfer: foreignTransfer(world, vm),
     importing: own(decode.seedVm(config, vm.uuid))?.complete === false,

@@ -1,5 +1,5 @@
 /** What attaching a seed writes on the source pool, last of all: with it the pair is a base. */
-import type { Pool, Ref, VmRecord } from '../../xapi';
+import type { Pool, Ref } from '../../xapi';
 import { formatXapiDate } from '../../xapi';
 import { encode, withoutReplicationKeys } from '../../planner/keys';
 import type { SourceCommit, TargetCommit } from '../../planner/keys';
@@ -39,28 +39,16 @@ export async function commitSourceSnapshot(
       { ...withoutReplicationKeys(before), ...keys, 'xo:backup:contentKey': uuid },
     ]);
   }
-  await commitVm(source, snapshot.record, snapshot.ref as Ref<'VM'>, { ...keys, ...recordOf(commit) }, undo);
-}
-
-/** One call, so that there is no moment with some of it. */
-async function commitVm(
-  source: Pool,
-  record: VmRecord,
-  ref: Ref<'VM'>,
-  keys: StringMap,
-  undo: Undo,
-): Promise<void> {
-  const before = record.other_config;
+  const ref = snapshot.ref as Ref<'VM'>;
+  const before = snapshot.record.other_config;
   undo.before('commit of the source snapshot', async (options) => {
     await unlessGone(source.call('VM.set_other_config', [ref, before], options));
   });
-  if (record.is_a_template) {
-    undo.before('template flag of the source snapshot', async (options) => {
-      await unlessGone(source.call('VM.set_is_a_template', [ref, true], options));
-    });
-    await source.call('VM.set_is_a_template', [ref, false]);
-  }
-  await source.call('VM.set_other_config', [ref, { ...withoutReplicationKeys(before), ...keys }]);
+  // One call, so that there is no moment with some of it.
+  await source.call('VM.set_other_config', [
+    ref,
+    { ...withoutReplicationKeys(before), ...keys, ...recordOf(commit) },
+  ]);
 }
 
 function recordOf(commit: TargetCommit): StringMap {

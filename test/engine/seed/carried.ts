@@ -203,13 +203,18 @@ export async function attach(
   }
 }
 
-export async function detach(site: Site, vm: string, withSource = true): Promise<DetachReport> {
+export async function detach(
+  site: Site,
+  vm: string,
+  withSource = true,
+  ofJob: string | null = null,
+): Promise<DetachReport> {
   const [source, target] = await Promise.all([site.connect('source'), site.connect('target')]);
   return detachSeed({
     source: withSource ? source : null,
     target,
     targetVmUuid: vm,
-    jobId: null,
+    jobId: ofJob,
     lockWaitMs: 0,
     context: seedContext([]),
   });
