@@ -51,8 +51,9 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
   };
 }
 
-/** What a failed attempt leaves that nobody can go on with. */
+/** What a failed attempt leaves that nobody can go on with. What is to be repaired first may need any of it. */
 export function leftoversToDiscard(job: JobDefinition, observation: Observation): readonly Leftover[] {
+  if (planRepair(job, observation) !== null) return [];
   const { resume } = copiesOf(job, observation, findBase(observation, job));
   return garbage(observation.leftovers, resume);
 }

@@ -1,4 +1,4 @@
-import { planRun } from '../../lib/planner/plan-run';
+import { leftoversToDiscard, planRun } from '../../lib/planner/plan-run';
 import { observed } from './language';
 import { jobWith } from './literals';
 import { reasons, told } from './told';
@@ -175,6 +175,35 @@ describe('leftovers', () => {
   test('wait while something is to be repaired first: they may be part of it', () => {
     const world = 'vm 0:root; snapshot S1 0:root; replica R 0:r0; swap 0:r0>n0 ~S1; leftover disk n0 target';
     expect(told(planRun(keepAll, observed(world)))).toMatch(/^repair: swap-disks/);
+  });
+});
+
+describe('after a failed attempt', () => {
+  test.each([
+    [
+      'what it made is discarded',
+      `${afterOne}; leftover disk staged target; leftover vm snap source`,
+      'staged snap',
+    ],
+    [
+      'but for a copy that can be gone on with',
+      `${afterOne}; snapshot S2 0:root 1:data run; leftover vm S2 source; leftover disk n1 target 1 ~S2 on=P1.1 done`,
+      '',
+    ],
+    ['nothing while an exchange is announced', `${afterOne}; swap 0:r0>n0 ~S1; leftover disk n0 target`, ''],
+    [
+      'or announced in a way that we cannot read',
+      `${afterOne}; swap 0:r0>n0 ~S1 !unreadable; leftover disk n0 target`,
+      '',
+    ],
+    [
+      'nor the source snapshot of a commit that reached the target only',
+      `${afterOne.replace('=P1', '')}; leftover vm S1 source`,
+      '',
+    ],
+  ])('%s', (_, world, expected) => {
+    const discarded = leftoversToDiscard(keepAll, observed(world)).map(({ id }) => id.uuid);
+    expect(discarded.join(' ')).toBe(expected);
   });
 });
 
