@@ -1,7 +1,8 @@
 export { Pool, type ConnectOptions } from './pool';
 export type { CallOptions } from './call';
 export type { PoolEndpoint, TlsPolicy } from './endpoint';
-export type { DiskExport, DiskImport, ExportRequest, ImportRequest } from './transfer';
+export type { DiskExport, DiskImport, ExportRequest, ImportRequest, VmExportRequest } from './transfer';
+export { parseTaskResult as parseXmlRpcValue, type XmlValue } from './xml-value';
 export { XapiError, TransportError, classify, type Advice, type Retry, type TransportKind } from './errors';
 export { parseXapiDate, formatXapiDate } from './dates';
 export { NULL_REF, isNullRef, type ClassName, type Ref, type Uuid } from './refs';

@@ -9,7 +9,7 @@ import type { Ref, Uuid } from './refs';
 import { Rpc } from './rpc';
 import { Session } from './session';
 import { cancelTask, destroyTask, watchTask } from './task';
-import type { DiskExport, DiskImport, ExportRequest, ImportRequest } from './transfer';
+import type { DiskExport, DiskImport, ExportRequest, ImportRequest, VmExportRequest } from './transfer';
 import { Transfers, TRANSFER_TIMINGS } from './transfers';
 import { Trust } from './trust';
 import { parseTaskResult } from './xml-value';
@@ -145,6 +145,11 @@ export class Pool {
    */
   openExport(request: ExportRequest, options: CallOptions = {}): Promise<DiskExport> {
     return this.#transfers.openExport(request, options);
+  }
+
+  /** Opens a VM with its disks for reading, as an archive (XVA): a tar, perhaps compressed. As `openExport` otherwise. */
+  openVmExport(request: VmExportRequest, options: CallOptions = {}): Promise<DiskExport> {
+    return this.#transfers.openVmExport(request, options);
   }
 
   /** Opens a disk for writing at any offset. `options.signal` ends the whole transfer. */

@@ -19,7 +19,17 @@ export interface ImportRequest {
   readonly label: string;
 }
 
-/** A disk on its way out of the pool, as a VHD stream. */
+export interface VmExportRequest {
+  /** A halted VM, or a snapshot. */
+  readonly vm: Ref<'VM'>;
+  /** The SR of one of its disks: decides which host is asked first. */
+  readonly sr: Ref<'SR'>;
+  readonly compression: 'none' | 'gzip';
+  /** Names the run, in the list of tasks of the pool. */
+  readonly label: string;
+}
+
+/** A disk on its way out of the pool, as a VHD stream; or a VM with its disks, as an archive. */
 export interface DiskExport {
   /**
    * Raw VHD stream bytes; back-pressure reaches the socket, breaking out closes it. To be iterated once.

@@ -10,7 +10,7 @@ import type { Rpc } from './rpc';
 import { explainFailure, RunningTransfer, statusFailure, type TransferFacts } from './running-transfer';
 import type { Session } from './session';
 import { destroyTask } from './task';
-import type { DiskExport, DiskImport, ExportRequest, ImportRequest } from './transfer';
+import type { DiskExport, DiskImport, ExportRequest, ImportRequest, VmExportRequest } from './transfer';
 import { openTransfer } from './transfer-request';
 import type { Trust } from './trust';
 
@@ -71,6 +71,23 @@ export class Transfers {
     throw wrong;
   }
 
+  async openVmExport(request: VmExportRequest, options: CallOptions): Promise<DiskExport> {
+    const { poolName, timings } = this.#parts;
+    const timeoutMs = options.timeoutMs ?? timings.exportHeadTimeoutMs;
+    // The word `true` has always meant gzip; older releases know no other.
+    const compressed: Record<string, string> =
+      request.compression === 'gzip' ? { use_compression: 'true' } : {};
+    const target: RequestTarget = {
+      method: 'GET',
+      path: '/export',
+      query: { ref: request.vm, ...compressed },
+    };
+    const { transfer, head } = await this.#open(target, request, timeoutMs, options);
+    if (head !== null) return new ExportStream(transfer, poolName, timings.idleTimeoutMs);
+    await transfer.close();
+    throw this.#failure('timeout', `GET /export was not answered within ${timeoutMs} ms`);
+  }
+
   async openImport(request: ImportRequest, options: CallOptions): Promise<DiskImport> {
     const { poolName, session, timings } = this.#parts;
     // The presence of `chunked` switches the framing on, whatever its value.
@@ -93,7 +110,7 @@ export class Transfers {
   /** Makes the task, sends the request and judges the status; leaves nothing behind where that fails. */
   async #open(
     target: RequestTarget,
-    request: ImportRequest,
+    request: Pick<ImportRequest, 'sr' | 'label'>,
     headTimeoutMs: number,
     options: CallOptions,
   ): Promise<Opened> {

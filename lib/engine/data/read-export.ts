@@ -22,7 +22,7 @@ type Header = Extract<VhdPart, { kind: 'header' }>;
  *   appends an error page, so only the format tells.
  */
 export async function openExportReader(
-  pool: Pool,
+  pool: Pick<Pool, 'openExport'>,
   request: ExportReaderRequest,
   signal: AbortSignal,
 ): Promise<DiskReader> {
