@@ -20,5 +20,5 @@ module.exports = {
   transformIgnorePatterns: [`/node_modules/(?!(${esModules.join('|')})/)`],
   // Most tests wait for other processes; the default leaves one core of two idle.
   maxWorkers: '100%',
-  testTimeout: 120_000,
+  testTimeout: 240_000,
 };
