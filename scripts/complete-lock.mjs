@@ -44,7 +44,7 @@ for (const [path, info] of Object.entries(packages)) {
   }
 }
 
-const sorted = Object.entries(packages).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+const sorted = Object.entries(packages).sort(([a], [b]) => a.localeCompare(b, 'en'));
 writeFileSync(
   'package-lock.json',
   `${JSON.stringify({ ...lock, packages: Object.fromEntries(sorted) }, null, 2)}\n`,
