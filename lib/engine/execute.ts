@@ -1,6 +1,7 @@
 /** Carries out a plan step by step. Decides nothing: a world that no longer matches raises StalePlan. */
 import type { Plan, ReplicatePlan, RepairPlan, Step } from '../planner/plan';
 import type { Attempt } from './attempt';
+import { codeOf } from './errors';
 import { abandonSwap, announceSwap, closeSwap, swapDisks } from './steps/swap';
 import { applySettings } from './steps/settings';
 import { commitSource, commitTarget, retirePoints } from './steps/commit';
@@ -128,7 +129,13 @@ async function destroySnapshot(
   const { job, context } = attempt;
   await attempt.lock.check();
   const mark = { job: job.jobId, run: context.runId, sr: job.target.srUuid };
-  await attempt.queues.onStorage(storages, () => destroyMarked(pool, snapshot, disks, mark, {}));
+  try {
+    await attempt.queues.onStorage(storages, () => destroyMarked(pool, snapshot, disks, mark, {}));
+  } catch (error) {
+    if (codeOf(error) !== 'disk-busy' || !(error instanceof Error)) throw error;
+    // The run has its recovery point; a disk that somebody attached keeps the old one for now, as a leftover.
+    context.emit({ kind: 'warning', vm: attempt.vm, text: error.message });
+  }
 }
 
 /** Hands over what the plan knows already: the live replica, or what an interrupted run left announced. */

@@ -1,7 +1,7 @@
 /** Job definitions on the target pool: read, write, bury. The format is decided in lib/planner/job-keys.ts. */
 import type { CallOptions, Pool } from '../xapi';
 import { decodeJobs, encodeJob, jobKey, supersededJobKeys } from '../planner/job-keys';
-import type { StoredJob } from '../planner/job-keys';
+import type { JobEntries, StoredJob } from '../planner/job-keys';
 import type { JobDefinition } from '../planner/job';
 import { codeOf, ReplicationError } from './errors';
 
@@ -19,15 +19,15 @@ export async function readJob(target: Pool, jobId: string, options: CallOptions 
   return stateOf(target, jobId, await target.call('pool.get_other_config', [target.ref], options));
 }
 
-/** Live jobs of the pool, by name. */
+/** Live jobs of the pool, by name. One whose newest revision cannot be read is not among them: see `unreadableJobs`. */
 export async function listJobs(
   target: Pool,
   options: CallOptions = {},
 ): Promise<readonly { definition: JobDefinition; revision: number }[]> {
   const otherConfig = await target.call('pool.get_other_config', [target.ref], options);
-  const { jobs } = decodeJobs(otherConfig);
-  return [...jobs.values()]
-    .filter(({ deleted }) => !deleted)
+  const entries = decodeJobs(otherConfig);
+  return [...entries.jobs.values()]
+    .filter(({ deleted, definition }) => !deleted && unreadableNewer(entries, definition.jobId) === null)
     .map(({ definition, revision }) => ({ definition, revision }))
     .sort((a, b) => a.definition.name.localeCompare(b.definition.name));
 }
@@ -96,20 +96,30 @@ async function addRevision(
 }
 
 function stateOf(target: Pool, jobId: string, otherConfig: Readonly<Record<string, string>>): JobState {
-  const { jobs, unreadable } = decodeJobs(otherConfig);
-  const broken = unreadable.find(({ key }) => key.startsWith(jobKey(jobId, 0).slice(0, -1)));
-  const stored = jobs.get(jobId);
-  if (broken !== undefined && (stored === undefined || revisionOf(broken.key) > stored.revision)) {
+  const entries = decodeJobs(otherConfig);
+  const newer = unreadableNewer(entries, jobId);
+  if (newer !== null) {
     throw new ReplicationError(
       'unreadable',
-      `Cannot read job ${jobId} on pool "${target.name}": ${broken.key}: ${broken.reason}`,
+      `Cannot read job ${jobId} on pool "${target.name}": ${newer.key}: ${newer.reason}`,
       {
         retry: 'never',
         hint: 'update this program, or remove that key of pool.other_config if you know it is wrong',
       },
     );
   }
+  const stored = entries.jobs.get(jobId);
   return stored === undefined ? { kind: 'absent' } : toState(stored);
+}
+
+/** A revision that is newer than all that can be read: what is known of the job is then out of date. */
+function unreadableNewer(
+  { jobs, unreadable }: JobEntries,
+  jobId: string,
+): { readonly key: string; readonly reason: string } | null {
+  const known = jobs.get(jobId)?.revision ?? 0;
+  const stem = jobKey(jobId, 0).slice(0, -1);
+  return unreadable.find(({ key }) => key.startsWith(stem) && !(revisionOf(key) <= known)) ?? null;
 }
 
 function toState({ definition, revision, deleted }: StoredJob): JobState {
