@@ -52,6 +52,10 @@ export interface PoolControl {
   coalesce(): Promise<number>;
   /** Switches a host off (or on): it takes no connections and is not live. */
   setHostOffline(hostName: string, offline?: boolean): Promise<void>;
+  /** Writes a file into the ext4 file system that begins at the disk's first byte. Needs debugfs (e2fsprogs). */
+  writeGuestFile(vdiUuid: string, path: string, content: Uint8Array): Promise<void>;
+  /** Reads one. Rejects when it is not there. */
+  readGuestFile(vdiUuid: string, path: string): Promise<Uint8Array>;
   /** Starts a guest's writer; gives the id to stop it by. */
   startWriter(writer: GuestWriter): Promise<string>;
   /** Stops it; gives the number of writes it made. */
@@ -79,6 +83,8 @@ export const verbs = [
   'plugSr',
   'coalesce',
   'setHostOffline',
+  'writeGuestFile',
+  'readGuestFile',
   'startWriter',
   'stopWriter',
 ] as const satisfies readonly (keyof PoolControl)[];

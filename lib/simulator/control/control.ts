@@ -6,6 +6,7 @@ import type { FaultCounter, FaultRule } from '../pool/faults';
 import type { Pool } from '../pool/pool';
 import type { ImageStore } from '../storage';
 import type { CallCounters, GuestWriter, Inventory, PoolControl } from './api';
+import { readGuestFile, writeGuestFile, type GuestDisk } from './guest-files';
 import { GuestWriters } from './guest-writers';
 
 /** Classes of which a run could leave something behind. */
@@ -180,6 +181,19 @@ export class LocalControl implements PoolControl {
       .flatMap((vm) => db.list('VM', vm, 'VBDs'))
       .map((vbd) => db.text('VBD', vbd, 'VDI'))
       .filter((vdi) => db.exists('VDI', vdi));
+  }
+
+  async writeGuestFile(vdiUuid: string, path: string, content: Uint8Array): Promise<void> {
+    await writeGuestFile(this.#guestDisk(vdiUuid), path, content);
+  }
+
+  async readGuestFile(vdiUuid: string, path: string): Promise<Uint8Array> {
+    return readGuestFile(this.#guestDisk(vdiUuid), path);
+  }
+
+  #guestDisk(uuid: string): GuestDisk {
+    const { store, id } = this.#disk(uuid);
+    return { store, id, write: (offset, data) => this.writeDisk(uuid, offset, data) };
   }
 
   startWriter(writer: GuestWriter): Promise<string> {

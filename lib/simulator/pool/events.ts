@@ -115,7 +115,7 @@ export class Events {
           class: owner.toLowerCase(),
           operation,
           ref,
-          ...(row === undefined ? {} : { snapshot: { owner, record: { ...row } } }),
+          ...(row === undefined ? {} : { snapshot: { owner, record: row } }),
         });
       }
     events.sort((one, other) => order[one.operation] - order[other.operation]);
