@@ -1,4 +1,5 @@
 /** The run lock with fencing; what its keys mean is decided in lib/planner/lock-keys.ts. */
+import { TransportError } from '../xapi';
 import type { CallOptions, Pool } from '../xapi';
 import {
   encodeHolder,
@@ -9,7 +10,7 @@ import {
   readLock,
   releasedKey,
 } from '../planner/lock-keys';
-import type { LockName, LockState } from '../planner/lock-keys';
+import type { LockHolder, LockName, LockState } from '../planner/lock-keys';
 import type { RunContext } from './context';
 import { codeOf, ReplicationError } from './errors';
 
@@ -19,6 +20,9 @@ export const leaseMs = 120_000;
 export const leaseMarginMs = 60_000;
 const renewEveryMs = 30_000;
 const pollEveryMs = 2_000;
+/** A connection that breaks once is no reason to give up a run, nor to keep the next one waiting for the lease. */
+const lostAnswersMax = 1;
+const releaseTriesMax = 1 + lostAnswersMax;
 
 export interface RunLock {
   readonly number: number;
@@ -44,14 +48,21 @@ export async function acquireLock(
   onWait: (holder: string, untilMs: number) => void,
 ): Promise<RunLock> {
   const startedMs = context.clock.nowMs();
+  let lost = 0;
   for (let waits = 0; ; waits += 1) {
     const nowMs = await target.serverTime({ signal: context.signal });
     const state = await read(target, name, nowMs, context);
     if (state.kind !== 'held') {
-      const taken = await tryTake(target, name, state.highest + 1, nowMs, context);
+      const taken = await tryTake(target, name, state.highest + 1, nowMs, context).catch((error: unknown) => {
+        lost += 1;
+        if (!(error instanceof TransportError) || lost > lostAnswersMax) throw error;
+        return false;
+      });
       if (taken) return new HeldLock(target, name, state.highest + 1, context);
       continue;
     }
+    // Ours already: the answer to our taking it was lost.
+    if (isOf(state.holder, context)) return new HeldLock(target, name, state.highest, context);
     if (context.clock.nowMs() - startedMs >= waitMs) throw lockedError(target, name, state);
     if (waits === 0) onWait(state.holder.who, state.untilMs);
     await context.clock.sleep(pollEveryMs, context.signal);
@@ -82,9 +93,14 @@ async function tryTake(
   const state = readLock(otherConfig, name, takenAtMs);
   if (state.highest !== number) return false;
   for (const key of obsoleteLockKeys(otherConfig, name, number)) {
-    await target.call('pool.remove_from_other_config', [target.ref, key]);
+    // Whoever takes the lock next removes them: having it does not depend on their being gone.
+    await target.call('pool.remove_from_other_config', [target.ref, key]).catch(() => undefined);
   }
   return true;
+}
+
+function isOf(holder: LockHolder, context: RunContext): boolean {
+  return holder.run === context.runId && holder.who === context.who;
 }
 
 function lockedError(
@@ -125,14 +141,19 @@ class HeldLock implements RunLock {
   async release(): Promise<void> {
     this.#stop.abort();
     await this.#renewing;
-    try {
-      await this.#target.call(
-        'pool.add_to_other_config',
-        [this.#target.ref, releasedKey(this.#name, this.number), this.#context.runId],
-        { timeoutMs: 10_000 },
-      );
-    } catch {
-      // Harmless: the lease is not renewed any more and runs out by itself.
+    for (let tries = 1; tries <= releaseTriesMax; tries += 1) {
+      try {
+        await this.#target.call(
+          'pool.add_to_other_config',
+          [this.#target.ref, releasedKey(this.#name, this.number), this.#context.runId],
+          { timeoutMs: 10_000 },
+        );
+        return;
+      } catch (error) {
+        // It stands already: a try whose answer was lost.
+        if (codeOf(error) === 'MAP_DUPLICATE_KEY') return;
+        // Otherwise harmless: the lease is not renewed any more and runs out by itself, though others wait for it.
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 /** One VM of a run: lock, observe, plan, execute; again where the world changed or a failure passes. */
 import { setMaxListeners } from 'node:events';
+import { TransportError } from '../xapi';
 import type { Pool } from '../xapi';
 import { describeConflict } from '../planner/describe';
 import type { JobDefinition } from '../planner/job';
@@ -180,5 +181,7 @@ function toOutcome(error: unknown, signal: AbortSignal): VmOutcome {
 export function summarise(error: unknown): ErrorSummary {
   const { retry, hint } = retryOf(error);
   const message = error instanceof Error ? error.message : String(error);
-  return { code: codeOf(error) ?? 'unknown', message, hint, retry };
+  // A pool that does not answer gives no code: what kind of failure it was is told instead.
+  const code = codeOf(error) ?? (error instanceof TransportError ? error.kind : 'unknown');
+  return { code, message, hint, retry };
 }
