@@ -102,7 +102,10 @@ async function settled(copied: Promise<CopyResult>, progress: ProgressKeeper): P
     await progress.complete(result);
     return result;
   } catch (error) {
-    if (error instanceof ReplicationError && error.code === 'resume-mismatch') await progress.forget();
+    // A disk on which an old upload stays alive is abandoned: waiting for it could take the server's whole day.
+    const hopeless =
+      error instanceof ReplicationError && (error.code === 'resume-mismatch' || error.code === 'disk-busy');
+    if (hopeless) await progress.forget();
     throw error;
   }
 }
