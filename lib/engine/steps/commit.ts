@@ -38,7 +38,8 @@ export async function commitTarget(attempt: Attempt): Promise<void> {
     const source = disks.find(({ device }) => device === disk.device)?.sourceVdi;
     if (source !== undefined) await markPointDisk(attempt, disk, { ...keys, 'xo:copy_of': source }, source);
   }
-  const name = `${replica.name} - ${job.name} ${formatXapiDate(swap.takenAtMs)}`;
+  // Not the replica's: a run that died right after making it left it its temporary name.
+  const name = `${vm.name} - ${job.name} ${formatXapiDate(swap.takenAtMs)}`;
   await target.call('VM.set_name_label', [ref, name]);
   await attempt.lock.check();
   const commit: TargetCommit = {
