@@ -15,6 +15,12 @@ export interface CallContext {
   sent: boolean;
 }
 
+/**
+ * One for the whole process: Node carries every such storage through every asynchronous step and never forgets one that was
+ * used, so that one for each connection would make an agent slower with each run.
+ */
+const contexts = new AsyncLocalStorage<CallContext>();
+
 /** The handler that xen-api's own undici hands over: the older of the two interfaces undici 7 understands. */
 interface RequestHandler {
   onConnect(abort: (reason?: Error) => void, context?: unknown): void;
@@ -29,7 +35,6 @@ interface RequestHandler {
  * aborted although xen-api has no means for that.
  */
 export class CallDispatcher {
-  readonly #contexts = new AsyncLocalStorage<CallContext>();
   readonly #agent: Agent;
 
   constructor(connect: (address: HostAddress) => Promise<Socket>) {
@@ -53,12 +58,12 @@ export class CallDispatcher {
 
   /** Runs `action`; requests it makes belong to `context`. */
   run<T>(context: CallContext, action: () => T): T {
-    return this.#contexts.run(context, action);
+    return contexts.run(context, action);
   }
 
   /** Called by xen-api for each request. */
   dispatch(options: Agent.DispatchOptions, handler: RequestHandler): boolean {
-    const context = this.#contexts.getStore();
+    const context = contexts.getStore();
     return this.#agent.dispatch(options, context === undefined ? handler : track(handler, context));
   }
 
