@@ -277,6 +277,19 @@ describe('what replication leans on', () => {
     }
   });
 
+  it('neither clones nor snapshots a raw volume', async () => {
+    const lvm = await PoolUnderTest.start({ srs: [{ name: 'thick', type: 'lvm', sizeBytes: 64 * MIB }] });
+    try {
+      const sr = await lvm.only('SR');
+      const vdi = await lvm.createVdi({ sm_config: { type: 'raw' } });
+      expect(await lvm.call('VDI.get_sm_config', vdi)).toMatchObject({ type: 'raw', vdi_type: 'aio' });
+      expect(await lvm.failure('VDI.clone', vdi, {})).toEqual(['SR_OPERATION_NOT_SUPPORTED', sr]);
+      expect(await lvm.failure('VDI.snapshot', vdi, {})).toEqual(['SR_OPERATION_NOT_SUPPORTED', sr]);
+    } finally {
+      await lvm.close();
+    }
+  });
+
   it('has no disk without a plugged PBD', async () => {
     await pool.pool.control.unplugSr('storage', 'host1');
     const sr = await pool.only('SR');

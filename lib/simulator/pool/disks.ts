@@ -18,6 +18,10 @@ export async function createDisk(pool: Pool, values: Readonly<Record<string, Val
   const sr = text(values, 'SR');
   assertPlugged(pool, sr);
   const size = checkedSize(Number(values['virtual_size']));
+  const config = map(values, 'sm_config');
+  const raw = config['type'] === 'raw';
+  if (raw && !db.text('SR', sr, 'type').startsWith('lvm'))
+    throw new ApiError('SR_OPERATION_NOT_SUPPORTED', sr);
   const uuid = pool.random.uuid();
   await storage(pool, sr, (store) => store.create(uuid, size));
   const vdi = db.create('VDI', {
@@ -27,7 +31,7 @@ export async function createDisk(pool: Pool, values: Readonly<Record<string, Val
     location: uuid,
     managed: true,
     metadata_of_pool: '',
-    sm_config: { ...(values['sm_config'] as Record<string, string>), vdi_type: 'vhd' },
+    sm_config: { ...config, vdi_type: raw ? 'aio' : 'vhd' },
   });
   settle(pool, [vdi]);
   return vdi;
@@ -39,6 +43,8 @@ export async function branchDisk(pool: Pool, vdi: string, kind: 'snapshot' | 'cl
   const row = db.row('VDI', vdi);
   const sr = text(row, 'SR');
   assertPlugged(pool, sr);
+  // A raw volume has no chain to branch.
+  if (map(row, 'sm_config')['type'] === 'raw') throw new ApiError('SR_OPERATION_NOT_SUPPORTED', sr);
   const [source, uuid, baseUuid] = [text(row, 'location'), pool.random.uuid(), pool.random.uuid()];
   const { baseCopy } = await storage(pool, sr, (store) => {
     if (store.depth(source) >= longestChain) throw chainTooLong();
