@@ -51,6 +51,7 @@ export interface Surroundings {
   readonly home?: string;
   readonly system?: string;
   readonly nowMs?: () => number;
+  readonly newId?: () => string;
 }
 
 export interface Called {

@@ -171,7 +171,9 @@ test('while one run is at work another one is locked out with 4, and Ctrl-C clea
   await running.stdout.shows('db1: taking a snapshot on the source');
   await running.stdout.shows('db1: disk 0: full');
 
-  const second = await site.called([...argv, '--lock-wait', '0']);
+  // Each run has an id of its own: a lock with its own id in it, a run takes for its own.
+  const other = { newId: () => '88888888-8888-4888-8888-888888888888' };
+  const second = await site.called([...argv, '--lock-wait', '0'], other);
   expect(second.code).toBe(4);
   expect(second.stderr).toMatch(/^error: db1: Cannot run job .*: the test \(run .*\) holds its lock/);
   const waiting = await site.called(['status', '--target-pool', 'target']);
