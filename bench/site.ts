@@ -1,4 +1,5 @@
 /** Two simulated pools in one process of their own, and runs between them in another. */
+import { jobDefaults, keepLatest } from '../lib/planner/job';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -87,6 +88,7 @@ export class BenchSite {
     await target.disconnect();
     const jobId = '22222222-2222-4222-8222-222222222222';
     return {
+      ...jobDefaults,
       schemaVersion: 1,
       jobId,
       scheduleId: defaultScheduleId(jobId),
@@ -96,10 +98,9 @@ export class BenchSite {
       target: { poolName: 'target', poolUuid, srUuid },
       selection: { uuids: [], tags: ['protect'] },
       schedule: { kind: 'manual' },
-      retention: { latest: 2, sourceLatest: 1 },
+      retention: keepLatest(2),
       networkMap: {},
       onUnmappedNetwork: 'omit',
-      initialCopy: 'auto',
       onMissingBase: 'fail',
       onDivergence: 'fail',
       concurrency: 4,

@@ -4,7 +4,8 @@
  * A map entry cannot be replaced atomically: removing and adding it again would lose the job if we died in
  * between. So a change adds the next revision and removes older ones afterwards; readers take the highest.
  */
-import type { JobDefinition, JobSchedule } from './job';
+import { jobDefaults, keepLatest } from './job';
+import type { JobDefinition, JobLimits, JobRetention, JobSchedule, TimeWindow, Weekday } from './job';
 
 type StringMap = Readonly<Record<string, string>>;
 
@@ -101,7 +102,6 @@ function readDefinition(members: Members): JobDefinition | string {
     const source = job.object('source');
     const target = job.object('target');
     const selection = job.object('selection');
-    const retention = job.object('retention');
     return {
       schemaVersion: 1,
       jobId: job.text('jobId'),
@@ -116,22 +116,87 @@ function readDefinition(members: Members): JobDefinition | string {
       },
       selection: { uuids: selection.texts('uuids'), tags: selection.texts('tags') },
       schedule: schedule(job.object('schedule')),
-      retention: {
-        latest: retention.integer('latest', 1),
-        sourceLatest: retention.integer('sourceLatest', 1),
-      },
+      retention: retention(job.object('retention')),
       networkMap: job.object('networkMap').allTexts(),
       onUnmappedNetwork: job.choice('onUnmappedNetwork', ['fail', 'omit']),
-      // Definitions from before there were seeds do not say it.
-      initialCopy: job.has('initialCopy') ? job.choice('initialCopy', ['auto', 'seed']) : 'auto',
       onMissingBase: job.choice('onMissingBase', ['fail', 'full']),
       onDivergence: job.choice('onDivergence', ['fail', 'overwrite']),
       concurrency: job.integer('concurrency', 1),
+      ...laterMembers(job),
     };
   } catch (error) {
     if (error instanceof Wrong) return error.message;
     throw error;
   }
+}
+
+type LaterMembers = Pick<JobDefinition, keyof typeof jobDefaults>;
+
+/** Members that definitions written by the first versions do not have; one that is there is read as strictly as any. */
+function laterMembers(job: Reader): LaterMembers {
+  return {
+    initialCopy: job.choiceOr('initialCopy', ['auto', 'seed'], jobDefaults.initialCopy),
+    rpoMs: job.integerOrNull('rpoMs', 1000),
+    jitterMs: job.has('jitterMs') ? job.integer('jitterMs', 0) : jobDefaults.jitterMs,
+    blackouts: job.has('blackouts') ? job.objects('blackouts').map(timeWindow) : jobDefaults.blackouts,
+    snapshot: job.has('snapshot') ? snapshot(job.object('snapshot')) : jobDefaults.snapshot,
+    transfer: job.has('transfer') ? transfer(job.object('transfer')) : jobDefaults.transfer,
+    limits: job.has('limits') ? limits(job.object('limits')) : jobDefaults.limits,
+    maxChainDepth: job.has('maxChainDepth') ? job.integer('maxChainDepth', 2) : jobDefaults.maxChainDepth,
+  };
+}
+
+function retention(members: Reader): JobRetention {
+  const counted = keepLatest(members.integer('latest', 1), members.integer('sourceLatest', 1));
+  const tier = (name: 'hourly' | 'daily' | 'weekly' | 'monthly'): number =>
+    members.has(name) ? members.integer(name, 0) : counted[name];
+  return {
+    ...counted,
+    hourly: tier('hourly'),
+    daily: tier('daily'),
+    weekly: tier('weekly'),
+    monthly: tier('monthly'),
+    timeZone: members.has('timeZone') ? members.text('timeZone') : counted.timeZone,
+  };
+}
+
+function snapshot(members: Reader): JobDefinition['snapshot'] {
+  return {
+    mode: members.choice('mode', ['disk', 'quiesce', 'memory', 'offline']),
+    groupSkewMs: members.integerOrNull('groupSkewMs', 1),
+  };
+}
+
+function transfer(members: Reader): JobDefinition['transfer'] {
+  return {
+    method: members.choice('method', ['auto', 'export', 'nbd']),
+    enableCbt: members.flag('enableCbt'),
+    dropSnapshotData: members.flag('dropSnapshotData'),
+    verify: members.choice('verify', ['none', 'sampled', 'full']),
+  };
+}
+
+function limits(members: Reader): JobLimits {
+  return {
+    bytesPerSecond: members.integerOrNull('bytesPerSecond', 1),
+    windows: members.objects('windows').map((window) => ({
+      ...timeWindow(window),
+      bytesPerSecond: window.integerOrNull('bytesPerSecond', 1),
+    })),
+    transfersPerPool: members.integer('transfersPerPool', 1),
+    transfersPerSr: members.integer('transfersPerSr', 1),
+  };
+}
+
+const weekdays: readonly Weekday[] = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
+
+function timeWindow(members: Reader): TimeWindow {
+  return {
+    days: members.choices('days', weekdays),
+    from: members.timeOfDay('from'),
+    to: members.timeOfDay('to'),
+    timeZone: members.text('timeZone'),
+  };
 }
 
 function schedule(members: Reader): JobSchedule {
@@ -202,6 +267,41 @@ class Reader {
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < minimum)
       throw this.#wrong(name, `is not a whole number of at least ${String(minimum)}`);
     return value;
+  }
+
+  /** Null also where it is not there. */
+  integerOrNull(name: string, minimum: number): number | null {
+    return this.has(name) && this.#value(name) !== null ? this.integer(name, minimum) : null;
+  }
+
+  objects(name: string): readonly Reader[] {
+    const value = this.#value(name);
+    if (!Array.isArray(value)) throw this.#wrong(name, 'is not a list');
+    return value.map((item: unknown, index) => {
+      if (typeof item !== 'object' || item === null || Array.isArray(item))
+        throw this.#wrong(`${name}[${String(index)}]`, 'is not an object');
+      return new Reader(`${this.#path}${name}[${String(index)}].`, item as Members);
+    });
+  }
+
+  /** `HH:MM` of a day, `24:00` included. */
+  timeOfDay(name: string): string {
+    const value = this.text(name);
+    if (!/^(?:[01]\d|2[0-3]):[0-5]\d$|^24:00$/.test(value))
+      throw this.#wrong(name, 'is not a time such as 06:30');
+    return value;
+  }
+
+  choices<T extends string>(name: string, allowed: readonly T[]): readonly T[] {
+    return this.texts(name).map((item) => {
+      const found = allowed.find((one) => one === item);
+      if (found === undefined) throw this.#wrong(name, `holds what is none of ${allowed.join(', ')}`);
+      return found;
+    });
+  }
+
+  choiceOr<T extends string>(name: string, allowed: readonly T[], otherwise: T): T {
+    return this.has(name) ? this.choice(name, allowed) : otherwise;
   }
 
   choice<T extends string>(name: string, allowed: readonly T[]): T {

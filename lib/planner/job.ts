@@ -18,10 +18,65 @@ export type JobSchedule =
   | { readonly kind: 'every'; readonly intervalMs: number }
   | { readonly kind: 'cron'; readonly expression: string; readonly timeZone: string };
 
-/** How many recovery points stay on the target, and how many snapshots on the source besides the newest base. */
+/**
+ * Which recovery points stay on the target: the newest `latest`, and the newest one of each of the last so many hours,
+ * days, ISO weeks and months in which there is one, by the clock of `timeZone`. And how many snapshots stay on the source
+ * besides the newest base.
+ */
 export interface JobRetention {
   readonly latest: number;
+  readonly hourly: number;
+  readonly daily: number;
+  readonly weekly: number;
+  readonly monthly: number;
+  /** IANA name. */
+  readonly timeZone: string;
   readonly sourceLatest: number;
+}
+
+export type Weekday = 'mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun';
+
+/** A stretch of the day, over midnight where it ends before it begins. */
+export interface TimeWindow {
+  /** Days on which it begins; none means every day. */
+  readonly days: readonly Weekday[];
+  /** `HH:MM`. */
+  readonly from: string;
+  /** `HH:MM`, not in the window any more; `24:00` is the end of the day. */
+  readonly to: string;
+  /** IANA name. */
+  readonly timeZone: string;
+}
+
+/** How the source snapshot is taken. */
+export interface JobSnapshot {
+  /** `offline` shuts the guest down for the moment of the snapshot and starts it again. */
+  readonly mode: 'disk' | 'quiesce' | 'memory' | 'offline';
+  /** All VMs of a run at once, at most this far apart; null: each VM when its turn comes. */
+  readonly groupSkewMs: number | null;
+}
+
+/** How the bytes travel. */
+export interface JobTransfer {
+  /** `auto` takes NBD with changed-block tracking where both are there, else an export. */
+  readonly method: 'auto' | 'export' | 'nbd';
+  /** Whether the job may turn on changed-block tracking on the disks it protects. */
+  readonly enableCbt: boolean;
+  /** Whether the data of the base's source snapshot goes once it is committed: only its list of changed blocks stays. */
+  readonly dropSnapshotData: boolean;
+  /** What each run reads back of its recovery point before it is called good. */
+  readonly verify: 'none' | 'sampled' | 'full';
+}
+
+/** What a run must not exceed. All disks of a run share it. */
+export interface JobLimits {
+  /** Null: no limit. */
+  readonly bytesPerSecond: number | null;
+  /** Where the time is in a window, its limit counts in place of the one above; the first that matches. */
+  readonly windows: readonly (TimeWindow & { readonly bytesPerSecond: number | null })[];
+  /** Disks read at once from one pool, and from or to one SR. */
+  readonly transfersPerPool: number;
+  readonly transfersPerSr: number;
 }
 
 /** Which VMs of the source pool a job protects: named ones and, resolved at run time, those that bear a tag. */
@@ -62,4 +117,32 @@ export interface JobDefinition {
   readonly onDivergence: OnDivergence;
   /** VMs replicated at once. */
   readonly concurrency: number;
+  /** The newest recovery point is never to be older than this; null: no promise. */
+  readonly rpoMs: number | null;
+  /** Scheduled starts are put off by up to this, the same for a job each time, so that jobs do not all start at once. */
+  readonly jitterMs: number;
+  /** The agent starts no run in these. */
+  readonly blackouts: readonly TimeWindow[];
+  readonly snapshot: JobSnapshot;
+  readonly transfer: JobTransfer;
+  readonly limits: JobLimits;
+  /** Layers a disk's chain may have, on either side, before a run is put off: storage refuses more than about 30. */
+  readonly maxChainDepth: number;
+}
+
+/** What a definition says that does not speak of it: one written before there was the choice, or by somebody without a wish. */
+export const jobDefaults = {
+  initialCopy: 'auto',
+  rpoMs: null,
+  jitterMs: 0,
+  blackouts: [],
+  snapshot: { mode: 'disk', groupSkewMs: null },
+  transfer: { method: 'auto', enableCbt: false, dropSnapshotData: false, verify: 'none' },
+  limits: { bytesPerSecond: null, windows: [], transfersPerPool: 8, transfersPerSr: 4 },
+  maxChainDepth: 28,
+} as const satisfies Partial<JobDefinition>;
+
+/** A retention that only counts. */
+export function keepLatest(latest: number, sourceLatest = 1): JobRetention {
+  return { latest, hourly: 0, daily: 0, weekly: 0, monthly: 0, timeZone: 'UTC', sourceLatest };
 }

@@ -1,3 +1,4 @@
+import { jobDefaults, keepLatest } from '../../lib/planner/job';
 import { chooseJob, jobIdOf } from '../../lib/cli/find-job';
 import { CliError } from '../../lib/cli/failure';
 import type { StoredJob } from '../../lib/planner/job-keys';
@@ -7,6 +8,7 @@ function job(jobId: string, name: string, deleted = false): StoredJob {
     revision: 1,
     deleted,
     definition: {
+      ...jobDefaults,
       schemaVersion: 1,
       jobId,
       scheduleId: 's',
@@ -16,10 +18,9 @@ function job(jobId: string, name: string, deleted = false): StoredJob {
       target: { poolName: 'lyon', poolUuid: 'p', srUuid: 'sr' },
       selection: { uuids: [], tags: ['protect'] },
       schedule: { kind: 'manual' },
-      retention: { latest: 3, sourceLatest: 1 },
+      retention: keepLatest(3),
       networkMap: {},
       onUnmappedNetwork: 'fail',
-      initialCopy: 'auto',
       onMissingBase: 'fail',
       onDivergence: 'fail',
       concurrency: 2,

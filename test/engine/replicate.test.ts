@@ -1,3 +1,4 @@
+import { keepLatest } from '../../lib/planner/job';
 import { compareNewest, disksOf, leftovers } from './inspect';
 import { guestWrites, Site } from './site';
 
@@ -62,7 +63,7 @@ describe('replicating a VM with two disks', () => {
   });
 
   test('retention keeps the newest recovery points, and one source snapshot', async () => {
-    const job = await site.job({ retention: { latest: 2, sourceLatest: 1 } });
+    const job = await site.job({ retention: keepLatest(2) });
     for (let round = 1; round <= 4; round += 1) {
       await guestWrites(site.source.control, 'db1', 1, [
         { atBytes: round * mib, lengthBytes: 512, fill: round },

@@ -1,4 +1,5 @@
 /** Two simulated pools and a job between them: what every test of the engine starts from. */
+import { jobDefaults, keepLatest } from '../../lib/planner/job';
 import { randomUUID } from 'node:crypto';
 import { startSimulator } from '../../lib/simulator';
 import type { PoolControl, SimulatedPool, Simulator, SimulatorSpec } from '../../lib/simulator';
@@ -77,6 +78,7 @@ export class Site implements AsyncDisposable {
     if (sr === undefined) throw new Error('the target has no SR "target-sr"');
     const jobId = changes.jobId ?? '11111111-1111-4111-8111-111111111111';
     return {
+      ...jobDefaults,
       schemaVersion: 1,
       jobId,
       scheduleId: defaultScheduleId(jobId),
@@ -86,10 +88,9 @@ export class Site implements AsyncDisposable {
       target: { poolName: 'target', poolUuid: target.uuid, srUuid: await target.call('SR.get_uuid', [sr]) },
       selection: { uuids: [], tags: ['protect'] },
       schedule: { kind: 'manual' },
-      retention: { latest: 3, sourceLatest: 1 },
+      retention: keepLatest(3),
       networkMap: { lan: 'dr-lan' },
       onUnmappedNetwork: 'fail',
-      initialCopy: 'auto',
       onMissingBase: 'fail',
       onDivergence: 'fail',
       concurrency: 2,

@@ -1,5 +1,6 @@
+import { jobDefaults, keepLatest } from '../../lib/planner/job';
 import fc from 'fast-check';
-import type { JobDefinition, JobSchedule } from '../../lib/planner/job';
+import type { JobDefinition, JobSchedule, TimeWindow, Weekday } from '../../lib/planner/job';
 import { decodeJobs, encodeJob, isJobId, jobKey, supersededJobKeys } from '../../lib/planner/job-keys';
 import { jobWith } from './literals';
 
@@ -27,6 +28,13 @@ describe('what was stored is read again', () => {
     fc.record({ kind: fc.constant('every' as const), intervalMs: fc.integer({ min: 1000 }) }),
     fc.record({ kind: fc.constant('cron' as const), expression: word, timeZone: word }),
   );
+  const rate = fc.option(positive, { nil: null });
+  const timeWindow: fc.Arbitrary<TimeWindow> = fc.record({
+    days: fc.subarray<Weekday>(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']),
+    from: fc.constantFrom('00:00', '06:30', '23:59'),
+    to: fc.constantFrom('00:00', '19:00', '24:00'),
+    timeZone: word,
+  });
   const definition: fc.Arbitrary<JobDefinition> = fc.record({
     schemaVersion: fc.constant<1>(1),
     jobId: fc.stringMatching(/^[\w.-]{1,64}$/),
@@ -37,13 +45,43 @@ describe('what was stored is read again', () => {
     target: fc.record({ poolName: word, poolUuid: word, srUuid: word }),
     selection: fc.record({ uuids: words, tags: words }),
     schedule,
-    retention: fc.record({ latest: positive, sourceLatest: positive }),
+    retention: fc.record({
+      latest: positive,
+      hourly: fc.nat(),
+      daily: fc.nat(),
+      weekly: fc.nat(),
+      monthly: fc.nat(),
+      timeZone: word,
+      sourceLatest: positive,
+    }),
     networkMap: fc.dictionary(fc.oneof(fc.string(), fc.constantFrom('constructor', 'toString')), word),
     onUnmappedNetwork: fc.constantFrom('fail', 'omit'),
     initialCopy: fc.constantFrom('auto', 'seed'),
     onMissingBase: fc.constantFrom('fail', 'full'),
     onDivergence: fc.constantFrom('fail', 'overwrite'),
     concurrency: positive,
+    rpoMs: fc.option(fc.integer({ min: 1000 }), { nil: null }),
+    jitterMs: fc.nat(),
+    blackouts: fc.array(timeWindow),
+    snapshot: fc.record({
+      mode: fc.constantFrom('disk', 'quiesce', 'memory', 'offline'),
+      groupSkewMs: fc.option(positive, { nil: null }),
+    }),
+    transfer: fc.record({
+      method: fc.constantFrom('auto', 'export', 'nbd'),
+      enableCbt: fc.boolean(),
+      dropSnapshotData: fc.boolean(),
+      verify: fc.constantFrom('none', 'sampled', 'full'),
+    }),
+    limits: fc.record({
+      bytesPerSecond: rate,
+      windows: fc.array(
+        fc.tuple(timeWindow, rate).map(([window, bytesPerSecond]) => ({ ...window, bytesPerSecond })),
+      ),
+      transfersPerPool: positive,
+      transfersPerSr: positive,
+    }),
+    maxChainDepth: fc.integer({ min: 2 }),
   });
 
   test('whatever the job says, dead or alive', () => {
@@ -61,6 +99,19 @@ describe('what was stored is read again', () => {
         },
       ),
     );
+  });
+
+  test('what the first versions wrote gets today’s defaults', () => {
+    const { initialCopy, rpoMs, jitterMs, blackouts, snapshot, transfer, limits, maxChainDepth, ...old } =
+      job;
+    const later = { initialCopy, rpoMs, jitterMs, blackouts, snapshot, transfer, limits, maxChainDepth };
+    const first = { ...old, retention: { latest: 3, sourceLatest: 1 } };
+    expect(decodeJobs(stored([1, JSON.stringify(first)])).jobs.get('gold')?.definition).toEqual({
+      ...old,
+      ...later,
+      ...jobDefaults,
+      retention: keepLatest(3),
+    });
   });
 
   test('a member that a later version adds does no harm', () => {
@@ -120,7 +171,7 @@ describe('what cannot be read is reported, never skipped', () => {
     ],
     [
       'retention',
-      { ...job, retention: { latest: 0, sourceLatest: 1 } },
+      { ...job, retention: { ...job.retention, latest: 0 } },
       'retention.latest is not a whole number of at least 1',
     ],
     ['network map', { ...job, networkMap: { lan: 1 } }, 'networkMap.lan is not a text'],

@@ -1,10 +1,12 @@
 /** The parts of an observation that hardly a case cares about. */
+import { jobDefaults, keepLatest } from '../../lib/planner/job';
 import type { JobDefinition } from '../../lib/planner/job';
 import type { ObservedReplica, SourceObservation, TargetObservation } from '../../lib/planner/observation';
 import type { VmSettings } from '../../lib/planner/settings';
 
 export function jobWith(changes: Partial<JobDefinition> = {}): JobDefinition {
   return {
+    ...jobDefaults,
     schemaVersion: 1,
     jobId: 'gold',
     scheduleId: 'hourly',
@@ -14,10 +16,9 @@ export function jobWith(changes: Partial<JobDefinition> = {}): JobDefinition {
     target: { poolName: 'paris', poolUuid: 'pool-target', srUuid: 'sr' },
     selection: { uuids: ['vm'], tags: [] },
     schedule: { kind: 'manual' },
-    retention: { latest: 1, sourceLatest: 1 },
+    retention: keepLatest(1),
     networkMap: { lan: 'dr-lan' },
     onUnmappedNetwork: 'fail',
-    initialCopy: 'auto',
     onMissingBase: 'fail',
     onDivergence: 'fail',
     concurrency: 1,

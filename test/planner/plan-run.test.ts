@@ -1,9 +1,10 @@
+import { keepLatest } from '../../lib/planner/job';
 import { leftoversToDiscard, planRun } from '../../lib/planner/plan-run';
 import { observed } from './language';
 import { jobWith } from './literals';
 import { reasons, told } from './told';
 
-const keepAll = jobWith({ retention: { latest: 9, sourceLatest: 9 } });
+const keepAll = jobWith({ retention: keepLatest(9, 9) });
 
 /** The world after one good run, and after two. */
 const afterOne = 'vm 0:root 1:data; snapshot S1 0:root 1:data =P1; replica R 0:r0 1:r1; point P1 0 1 ~S1';

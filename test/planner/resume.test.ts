@@ -1,3 +1,4 @@
+import { keepLatest } from '../../lib/planner/job';
 import { planRun } from '../../lib/planner/plan-run';
 import { observed } from './language';
 import { jobWith } from './literals';
@@ -10,7 +11,7 @@ const died = 'snapshot S2 0:root*4 1:data*4 run; leftover vm S2 source';
 const done = 'leftover disk n0 target 0 ~S2 on=P1.0 size=4 done';
 const half = 'leftover disk n1 target 1 ~S2 on=P1.1 size=4 at=1/3';
 
-const job = jobWith({ retention: { latest: 9, sourceLatest: 9 } });
+const job = jobWith({ retention: keepLatest(9, 9) });
 
 function plan(...parts: readonly string[]): string {
   return told(planRun(job, observed(parts.join('; '))));

@@ -1,3 +1,4 @@
+import { keepLatest } from '../../lib/planner/job';
 import { planRun } from '../../lib/planner/plan-run';
 import { observed } from './language';
 import { jobWith } from './literals';
@@ -14,7 +15,7 @@ function chain(length: number): string {
 }
 
 function destroyed(world: string, latest: number, sourceLatest: number): string {
-  const plan = told(planRun(jobWith({ retention: { latest, sourceLatest } }), observed(world)));
+  const plan = told(planRun(jobWith({ retention: keepLatest(latest, sourceLatest) }), observed(world)));
   return /; destroy (.*)$/.exec(plan)?.[1] ?? (plan.startsWith('blocked') ? plan : '');
 }
 

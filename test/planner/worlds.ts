@@ -1,4 +1,5 @@
 /** Worlds as chance makes them, mostly sound, each with something spoiled now and then; as text, to be read. */
+import { keepLatest } from '../../lib/planner/job';
 import fc from 'fast-check';
 import type { JobDefinition } from '../../lib/planner/job';
 import { jobWith } from './literals';
@@ -125,7 +126,7 @@ export const jobs: fc.Arbitrary<JobDefinition> = fc
   })
   .map(({ latest, sourceLatest, onMissingBase, onDivergence, mapped }) =>
     jobWith({
-      retention: { latest, sourceLatest },
+      retention: keepLatest(latest, sourceLatest),
       onMissingBase,
       onDivergence,
       networkMap: mapped ? { lan: 'dr-lan' } : {},

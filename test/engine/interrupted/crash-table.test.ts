@@ -2,6 +2,7 @@
  * The rows of the crash table (lib/engine/DESIGN.md): the process is killed there, one more run follows, and
  * the replica must be equal byte for byte with nothing left on either pool.
  */
+import { keepLatest } from '../../../lib/planner/job';
 import { compareNewest, leftovers } from '../inspect';
 import { guestWrites, Site } from '../site';
 import { DoomedRuns } from './doomed-run';
@@ -48,7 +49,7 @@ describe('a process killed between two steps', () => {
   });
 
   async function converges(site: Site, death: DeathPoint, retention: number): Promise<void> {
-    const job = await site.job({ retention: { latest: retention, sourceLatest: 1 } });
+    const job = await site.job({ retention: keepLatest(retention) });
     const died = await doomed.run(site, job, death);
     expect(died).toMatchObject({ signal: 'SIGKILL', report: null });
 
@@ -79,7 +80,7 @@ describe('a process killed between two steps', () => {
   describe('in a later run', () => {
     test('before and after every step of a delta, one after another on the same pools', async () => {
       await using site = await Site.start();
-      const job = await site.job({ retention: { latest: 1, sourceLatest: 1 } });
+      const job = await site.job({ retention: keepLatest(1) });
       expect((await site.run(job)).report.ok).toBe(true);
       let round = 0;
       for (const step of steps.filter((name) => !onlyFirst.has(name))) {

@@ -1,3 +1,4 @@
+import { keepLatest } from '../../../lib/planner/job';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Ref } from '../../../lib/xapi';
@@ -47,7 +48,7 @@ describe('a seed that was carried by hand', () => {
     });
 
     test('keeps its source snapshot until a newer base is committed, and not longer', async () => {
-      const job = await site.job({ retention: { latest: 1, sourceLatest: 1 } });
+      const job = await site.job({ retention: keepLatest(1) });
       const seed = await carried(site);
       await attach(site, seed, seedJobOf(job));
       // The upload of this run fails: no newer base.

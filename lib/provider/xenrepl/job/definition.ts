@@ -1,3 +1,4 @@
+import { jobDefaults, keepLatest } from '../../../planner/job';
 import type { InitialCopy, JobDefinition, JobSchedule } from '../../../planner/job';
 import { isArray, isObject } from '../../framework';
 import type { Value, ValueObject } from '../../framework';
@@ -18,6 +19,7 @@ export interface Identity {
 export function toDefinition(values: ValueObject, identity: Identity): JobDefinition {
   const retention = object(values, 'retention');
   return {
+    ...jobDefaults,
     schemaVersion: 1,
     jobId: identity.jobId,
     scheduleId: identity.scheduleId,
@@ -31,10 +33,7 @@ export function toDefinition(values: ValueObject, identity: Identity): JobDefini
     },
     selection: { uuids: texts(values['vm_uuids']).map(canonical), tags: texts(values['vm_tags']) },
     schedule: toSchedule(values['schedule'] ?? null),
-    retention: {
-      latest: number(retention, 'latest'),
-      sourceLatest: number(retention, 'source_latest'),
-    },
+    retention: keepLatest(number(retention, 'latest'), number(retention, 'source_latest')),
     networkMap: toNetworkMap(values['network_map'] ?? null),
     onUnmappedNetwork: text(values, 'on_unmapped_network') === 'omit' ? 'omit' : 'fail',
     initialCopy: identity.initialCopy,
