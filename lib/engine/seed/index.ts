@@ -3,3 +3,7 @@ export type { DiskVerification, SeedContext, SeedEvent, VerifyMode } from './con
 export { detachSeed, type DetachReport, type DetachSeedOptions } from './detach';
 export { SeedDiffers, SeedRefused } from './errors';
 export { sampleBytesDefault } from './verify';
+export { exportSeed, type ExportReport, type ExportSeedOptions } from './export';
+export type { SeedFiles } from './files/contents';
+export { readAllDigests, readManifest, type SeedManifest } from './files/manifest';
+export { importSeed, type ImportReport, type ImportSeedOptions } from './import';

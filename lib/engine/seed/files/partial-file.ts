@@ -1,0 +1,90 @@
+/** A file that is there whole or not at all: written beside its place, made durable, then put in place. */
+import { open, rename, rm, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** Pieces of a socket are small; written one by one they cost more than they hold. */
+const gatherBytes = 1024 * 1024;
+
+export class PartialFile {
+  readonly path: string;
+  readonly #handle: FileHandle;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
+  writtenBytes = 0;
+
+  private constructor(path: string, handle: FileHandle) {
+    this.path = path;
+    this.#handle = handle;
+  }
+
+  /** Begins anew: what an interrupted try left under the same name is dropped. */
+  static async create(path: string): Promise<PartialFile> {
+    return new PartialFile(path, await open(partialPath(path), 'w', 0o600));
+  }
+
+  /** Resolves once there is room for more, which is what slows the sender down. */
+  async write(piece: Uint8Array): Promise<void> {
+    this.#waiting.push(piece);
+    this.#waitingBytes += piece.length;
+    this.writtenBytes += piece.length;
+    if (this.#waitingBytes >= gatherBytes) await this.#flush();
+  }
+
+  /** Puts the file in place; a crash before that leaves the partial one, a crash after it the whole. */
+  async commit(): Promise<void> {
+    await this.#flush();
+    await this.#handle.sync();
+    await this.#handle.close();
+    await rename(partialPath(this.path), this.path);
+    await syncFolder(dirname(this.path));
+  }
+
+  /** Closes and removes what was written; never throws. */
+  async discard(): Promise<void> {
+    await this.#handle.close().catch(() => undefined);
+    await rm(partialPath(this.path), { force: true }).catch(() => undefined);
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#waitingBytes === 0) return;
+    const pieces = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    let { bytesWritten } = await this.#handle.writev(pieces);
+    // Written in part only where a signal or a full disk came in between.
+    for (const piece of pieces) {
+      const done = Math.min(bytesWritten, piece.length);
+      bytesWritten -= done;
+      if (done < piece.length) await this.#handle.writeFile(piece.subarray(done));
+    }
+  }
+}
+
+/** A small file, durable and whole. */
+export async function writeWhole(path: string, content: string): Promise<void> {
+  const partial = partialPath(path);
+  const handle = await open(partial, 'w', 0o600);
+  try {
+    await writeFile(handle, content);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(partial, path);
+  await syncFolder(dirname(path));
+}
+
+function partialPath(path: string): string {
+  return `${path}.partial`;
+}
+
+/** The name of a file is durable only once its folder is. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
