@@ -19,9 +19,10 @@ if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 
 await bundleProvider(`${next}/bundle/provider.cjs`);
 
-const bundles = [{ entry: 'lib/cli/main.ts', outfile: `${next}/bundle/xenrepl.cjs` }].filter(({ entry }) =>
-  existsSync(entry),
-);
+const bundles = [
+  { entry: 'lib/cli/main.ts', outfile: `${next}/bundle/xenrepl.cjs` },
+  { entry: 'lib/cli/xo-cr-seed.ts', outfile: `${next}/bundle/xo-cr-seed.cjs` },
+].filter(({ entry }) => existsSync(entry));
 
 for (const { entry, outfile } of bundles) {
   await build({
@@ -37,7 +38,7 @@ for (const { entry, outfile } of bundles) {
     // xen-api brings it along for proxy configurations in JavaScript, loaded on use only; we give xen-api a transport of
     // our own, and a third of the bundle would be a JavaScript engine.
     external: ['pac-proxy-agent'],
-    banner: { js: outfile.endsWith('xenrepl.cjs') ? '#!/usr/bin/env node' : '' },
+    banner: { js: '#!/usr/bin/env node' },
     logLevel: 'warning',
   });
   chmodSync(outfile, 0o755);

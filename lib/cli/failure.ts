@@ -77,7 +77,7 @@ function causeLines(cause: unknown): readonly string[] {
 }
 
 function exitCodeOf(code: string): number {
-  if (code === 'blocked') return exitCodes.blocked;
+  if (code === 'blocked' || code === 'seed-refused' || code === 'seed-differs') return exitCodes.blocked;
   return code === 'locked' ? exitCodes.locked : exitCodes.failed;
 }
 

@@ -3,6 +3,7 @@ import { Command as Commander, Option } from 'commander';
 import { collectUuid, nonEmpty, parseDuration } from './arguments';
 import type { Command } from './command';
 import { exitCodeHelp } from './exit-codes';
+import { addSeed } from './syntax-seed';
 import { version } from './version';
 
 /** Loads a command and answers what runs it. */
@@ -53,6 +54,7 @@ export function buildProgram(syntax: Syntax): Commander {
   addStatus(program, act);
   addJobs(program, act);
   addReplicas(program, act);
+  addSeed(program, act, examples);
   addSimulate(program, act);
   addProvider(program, act);
   return program;
