@@ -31,3 +31,18 @@ export function nonEmpty(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('It is empty.');
   return text;
 }
+
+const sizeUnits: Readonly<Record<string, number>> = {
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  TiB: 1024 ** 4,
+};
+
+/** `512MiB`, `4GiB`: bytes. A bare number is refused: of what? */
+export function parseSize(text: string): number {
+  const [, count, unit] = /^(\d+(?:\.\d+)?) ?(KiB|MiB|GiB|TiB)$/.exec(text) ?? [];
+  const sizeBytes = Math.round(Number(count) * (sizeUnits[unit ?? ''] ?? Number.NaN));
+  if (Number.isSafeInteger(sizeBytes) && sizeBytes > 0) return sizeBytes;
+  throw new InvalidArgumentError('Write a size with its unit, such as 512MiB or 4GiB.');
+}

@@ -13,6 +13,8 @@ export const exitCodes = {
   locked: 4,
   /** Some VMs have a new recovery point, others have not. */
   partly: 5,
+  /** A verification found content that is not what it should be. */
+  differs: 6,
 } as const;
 
 /** As shells do it: 128 and the number of the signal. */
@@ -25,6 +27,7 @@ export const exitCodeHelp = `Exit codes:
   3    blocked: a conflict needs a decision (the text says which setting decides it)
   4    locked: another run of the job is under way; try again later
   5    partly: some VMs have a new recovery point, others have not
+  6    differs: a recovery point is not what its source snapshot was
   129, 130, 141, 143
        stopped: by hang-up, Ctrl-C, a closed pipe, or SIGTERM`;
 

@@ -4,6 +4,7 @@ import { collectUuid, nonEmpty, parseDuration } from './arguments';
 import type { Command } from './command';
 import { exitCodeHelp } from './exit-codes';
 import { addSeed } from './syntax-seed';
+import { addVerify } from './syntax-verify';
 import { version } from './version';
 
 /** Loads a command and answers what runs it. */
@@ -20,7 +21,7 @@ export interface GlobalOptions {
   readonly poolsFile?: string;
 }
 
-interface OfJob {
+export interface OfJob {
   readonly targetPool: string;
   readonly job: string;
   readonly vm?: readonly string[];
@@ -55,6 +56,7 @@ export function buildProgram(syntax: Syntax): Commander {
   addJobs(program, act);
   addReplicas(program, act);
   addSeed(program, act, examples);
+  addVerify(program, act, examples, jobOptions);
   addSimulate(program, act);
   addProvider(program, act);
   return program;

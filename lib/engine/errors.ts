@@ -13,6 +13,8 @@ export type ReplicationErrorCode =
   | 'bad-stream'
   | 'resume-mismatch'
   | 'disk-busy'
+  | 'point-missing'
+  | 'verify-differs'
   | 'cancelled'
   | 'unreadable'
   | 'seed-refused'

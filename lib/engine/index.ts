@@ -18,3 +18,4 @@ export { planJob, runJob, type RunJobOptions, type VmPlan } from './run-job';
 export { selectVms, type SelectedVm } from './select-vms';
 export { leaseMs } from './lock';
 export * from './seed';
+export * from './verify';

@@ -43,7 +43,12 @@ export function findBase(observation: Observation, job: JobDefinition): BaseSear
   const reasons: string[] = [];
   for (const { point, commit } of committedPoints(job, target.replica)) {
     const snapshot = source.snapshots.find(({ id }) => id.uuid === commit.sourceSnapshot);
-    const broken = snapshot === undefined ? 'its source snapshot is gone' : whyNotEqual(snapshot, commit);
+    const broken =
+      own(point.verified)?.equal === false
+        ? 'its last verification found that it is not what its source snapshot was'
+        : snapshot === undefined
+          ? 'its source snapshot is gone'
+          : whyNotEqual(snapshot, commit);
     if (snapshot === undefined || broken !== null) {
       reasons.push(`recovery point "${point.id.name}" (${point.id.uuid}): ${broken ?? ''}`);
     } else if (snapshot.commit.kind === 'absent') {

@@ -18,6 +18,7 @@ const stagingKey = 'xenrepl:staging';
 const progressKey = 'xenrepl:progress';
 const runKey = 'xenrepl:run';
 const seedKey = 'xenrepl:seed';
+const verifiedKey = 'xenrepl:verified';
 
 export type CopyKind = 'full' | 'delta';
 
@@ -171,6 +172,24 @@ export interface SeedDiskMark {
   readonly digest: string;
 }
 
+/** Stands on a recovery point: what the last verification of it found. */
+export interface VerifiedMark {
+  readonly v: 1;
+  readonly self: string;
+  /** By the target pool's clock, epoch milliseconds. */
+  readonly atMs: number;
+  readonly mode: 'sampled' | 'full';
+  /** False: the point is not what its source snapshot was. No delta is built on it, and nobody should recover from it. */
+  readonly equal: boolean;
+  readonly disks: readonly {
+    readonly device: string;
+    readonly against: 'source' | 'digest';
+    readonly comparedBytes: number;
+    /** Digest of the whole content, grains of zeros left out; null where not all of it was read and found equal. */
+    readonly digest: string | null;
+  }[];
+}
+
 /** What is found under a key: nothing, a record that speaks of another object (a copy), garbage, or the record. */
 export type Found<T> =
   | { readonly kind: 'absent' }
@@ -204,6 +223,7 @@ export const encode = {
   run: (record: RunMark): StringMap => ({ [runKey]: JSON.stringify(record) }),
   seedVm: (record: SeedVmMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
   seedDisk: (record: SeedDiskMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
+  verified: (record: VerifiedMark): StringMap => ({ [verifiedKey]: JSON.stringify(record) }),
 } as const;
 
 export const keys = {
@@ -214,6 +234,7 @@ export const keys = {
   progress: progressKey,
   run: runKey,
   seed: seedKey,
+  verified: verifiedKey,
 };
 
 type Check = (value: unknown) => boolean;
@@ -223,6 +244,8 @@ const textOrNull: Check = (value) => value === null || text(value);
 const count: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 const flag: Check = (value) => typeof value === 'boolean';
 const one: Check = (value) => value === 1;
+const verifyMode: Check = (value) => value === 'sampled' || value === 'full';
+const yardstick: Check = (value) => value === 'source' || value === 'digest';
 const copyKind: Check = (value) => value === 'full' || value === 'delta';
 const listOf =
   (shape: Readonly<Record<string, Check>>): Check =>
@@ -306,6 +329,14 @@ const shapes = {
     offeredBytes: count,
     digest: text,
   },
+  verified: {
+    v: one,
+    self: text,
+    atMs: count,
+    mode: verifyMode,
+    equal: flag,
+    disks: listOf({ device: text, against: yardstick, comparedBytes: count, digest: textOrNull }),
+  },
 } as const;
 
 function find<T extends { readonly self: string }>(
@@ -346,6 +377,8 @@ export const decode = {
     find(map, seedKey, selfUuid, shapes.seedVm),
   seedDisk: (map: StringMap, selfUuid: string): Found<SeedDiskMark> =>
     find(map, seedKey, selfUuid, shapes.seedDisk),
+  verified: (map: StringMap, selfUuid: string): Found<VerifiedMark> =>
+    find(map, verifiedKey, selfUuid, shapes.verified),
 } as const;
 
 /** True for keys of ours and of Xen Orchestra's backup layout: the ones a clone must lose. */

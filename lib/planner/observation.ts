@@ -7,6 +7,7 @@ import type {
   StagingProgress,
   SwapRecord,
   TargetCommit,
+  VerifiedMark,
 } from './keys';
 import type { VmSettings } from './settings';
 
@@ -71,6 +72,8 @@ export interface RecoveryPoint {
   readonly takenAtMs: number;
   readonly disks: readonly ObservedDisk[];
   readonly commit: Found<TargetCommit>;
+  /** What its last verification found; absent where there was none. */
+  readonly verified: Found<VerifiedMark>;
 }
 
 /** A disk of the live replica; `changed` says whether it differs from every recovery point. */

@@ -228,6 +228,7 @@ function toPoint(words: readonly string[]): RecoveryPoint {
     takenAtMs: timeOf(name),
     disks,
     commit: snapshot === null ? { kind: 'absent' } : spoilTarget(commit, wordAfter('!', words)),
+    verified: { kind: 'absent' },
   };
 }
 

@@ -177,6 +177,7 @@ function toPoint(world: World, ref: string, point: VmRecord): RecoveryPoint {
     takenAtMs: parseXapiDate(point.snapshot_time),
     disks: disksOf(world, point),
     commit: decode.targetCommit(point.other_config, point.uuid),
+    verified: decode.verified(point.other_config, point.uuid),
   };
 }
 

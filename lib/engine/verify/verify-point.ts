@@ -1,0 +1,235 @@
+/** One recovery point: finds its disks and their yardsticks, compares, and leaves the result on the point. */
+import { isNullRef, XapiError } from '../../xapi';
+import type { Pool, Ref, VdiRecord } from '../../xapi';
+import { decode, encode, keys, own } from '../../planner/keys';
+import type { TargetCommit, VerifiedMark } from '../../planner/keys';
+import { chanceOfFinding, yardstickOf } from '../../planner/verify';
+import type { VerifiableDisk, Yardstick } from '../../planner/verify';
+import { openExportReader } from '../data/read-export';
+import { ReplicationError } from '../errors';
+import type { RecoveryPointSummary, ReplicaSummary } from '../replicas';
+import { summarise } from '../replicate-vm';
+import { blockCount } from '../seed/blocks';
+import { compareWithDigest, compareWithSource } from './read-back';
+import type { ReadBack } from './read-back';
+import { outcomeOfDisks } from './report';
+import type { PointOutcome, PointVerification, VerifiedDiskReport } from './report';
+import type { VerifyJobOptions } from './verify-job';
+
+/** Never throws but when it is told to stop: what went wrong is the outcome. */
+export async function verifyPoint(
+  options: VerifyJobOptions,
+  replica: ReplicaSummary,
+  { uuid, name, takenAtMs }: RecoveryPointSummary,
+): Promise<PointVerification> {
+  const { context, mode } = options;
+  const vm = { uuid: replica.sourceVmUuid, name: replica.name };
+  const point = { uuid, name, takenAtMs };
+  const startedMs = context.clock.nowMs();
+  context.emit({ kind: 'verify-point-started', vm, point });
+  const disks: VerifiedDiskReport[] = [];
+  const outcome = await compareAll({ options, vm, uuid }, disks).catch(
+    async (error: unknown): Promise<PointOutcome> => {
+      context.signal.throwIfAborted();
+      if (await isGone(options.target, uuid, context.signal)) return { kind: 'superseded' };
+      return { kind: 'failed', error: summarise(error) };
+    },
+  );
+  const durationMs = Math.round(context.clock.nowMs() - startedMs);
+  const result: PointVerification = { vm, point, mode, outcome, disks, durationMs };
+  context.emit({ kind: 'verify-point-finished', result });
+  return result;
+}
+
+interface Work {
+  readonly options: VerifyJobOptions;
+  readonly vm: PointVerification['vm'];
+  /** Of the recovery point. */
+  readonly uuid: string;
+}
+
+async function compareAll(work: Work, done: VerifiedDiskReport[]): Promise<PointOutcome> {
+  const { target, context } = work.options;
+  const { signal } = context;
+  const ref = await target.call('VM.get_by_uuid', [work.uuid], { signal });
+  const config = await target.call('VM.get_other_config', [ref], { signal });
+  const commit = own(decode.targetCommit(config, work.uuid));
+  if (commit === null) {
+    throw new ReplicationError('point-missing', `VM ${work.uuid} bears no commit that names it`, {
+      retry: 'never',
+      hint: 'list recovery points with: xenrepl replicas',
+    });
+  }
+  const earlier = own(decode.verified(config, work.uuid));
+  const digests = new Map<string, string | null>();
+  const inOrder = [...commit.disks].sort((a, b) => Number(a.device) - Number(b.device));
+  for (const disk of inOrder) {
+    const { report, digest } = await compareDiskOf(work, commit, earlier, disk.device);
+    done.push(report);
+    digests.set(disk.device, digest);
+  }
+  const outcome = outcomeOfDisks(done);
+  if (outcome.kind !== 'not-verifiable') await keepResult(work, ref, done, digests);
+  return outcome;
+}
+
+async function compareDiskOf(
+  work: Work,
+  commit: TargetCommit,
+  earlier: VerifiedMark | null,
+  device: string,
+): Promise<{ readonly report: VerifiedDiskReport; readonly digest: string | null }> {
+  const { source, target, mode, context } = work.options;
+  const committed = commit.disks.find((disk) => disk.device === device);
+  if (committed === undefined) throw new RangeError(`no disk ${device} in the commit`);
+  const { signal } = context;
+  const pointVdi = await readVdi(target, committed.vdi, signal);
+  if (pointVdi === null) {
+    throw new ReplicationError(
+      'point-missing',
+      `Disk ${device} (${committed.vdi}) of recovery point ${work.uuid} is gone from pool "${target.name}"`,
+      { retry: 'never', hint: 'recover from another recovery point; the next run makes a new one' },
+    );
+  }
+  const sourceVdi = source === null ? null : await readVdi(source, committed.sourceVdi, signal);
+  const known: VerifiableDisk = {
+    device,
+    sizeBytes: pointVdi.record.virtual_size,
+    source: sourceVdi === null ? null : sourceSide(sourceVdi),
+    sourceMissing: source === null ? 'the source pool does not answer' : 'its source snapshot is gone',
+    commitDigest: committed.digest,
+    commitKind: commit.kind,
+    verifiedDigest:
+      earlier?.equal === true ? (earlier.disks.find((disk) => disk.device === device)?.digest ?? null) : null,
+  };
+  const yardstick = yardstickOf(known, mode);
+  if (yardstick.kind === 'nothing') return { report: notCompared(known, yardstick.reason), digest: null };
+  const found = await readBack(work, device, pointVdi, yardstick);
+  const blocks = blockCount(known.sizeBytes);
+  const report: VerifiedDiskReport = {
+    device,
+    against: yardstick.kind,
+    sizeBytes: known.sizeBytes,
+    comparedBytes: found.comparedBytes,
+    chanceOfFinding: chanceOfFinding(blockCount(found.comparedBytes), blocks),
+    differingBlocks: found.differingBlocks,
+    firstDifferenceBytes: found.firstDifferenceBytes,
+    reason: '',
+  };
+  return { report, digest: found.digest };
+}
+
+interface FoundVdi {
+  readonly ref: Ref<'VDI'>;
+  readonly record: VdiRecord;
+}
+
+function sourceSide({ ref, record }: FoundVdi): VerifiableDisk['source'] {
+  return {
+    vdi: { ref, uuid: record.uuid, name: record.name_label },
+    srRef: record.SR,
+    sizeBytes: record.virtual_size,
+    hasData: record.type !== 'cbt_metadata',
+  };
+}
+
+function notCompared({ device, sizeBytes }: VerifiableDisk, reason: string): VerifiedDiskReport {
+  return {
+    device,
+    against: 'nothing',
+    sizeBytes,
+    comparedBytes: 0,
+    chanceOfFinding: 0,
+    differingBlocks: 0,
+    firstDifferenceBytes: null,
+    reason,
+  };
+}
+
+async function readBack(
+  work: Work,
+  device: string,
+  pointVdi: FoundVdi,
+  yardstick: Exclude<Yardstick, { kind: 'nothing' }>,
+): Promise<ReadBack> {
+  const { source, target, mode, sampleBytes, context } = work.options;
+  const { signal } = context;
+  const { record } = pointVdi;
+  const label = `xenrepl ${context.runId} verifies ${work.vm.name} disk ${device}`;
+  const options = {
+    sampleBytes: mode === 'sampled' ? sampleBytes : null,
+    signal,
+    onProgress: (bytesDone: number) =>
+      context.emit({
+        kind: 'verify-progress',
+        vm: work.vm,
+        device,
+        bytesDone,
+        bytesExpected: record.virtual_size,
+      }),
+  };
+  const shared = { label, sizeBytes: record.virtual_size };
+  const open = (pool: Pool, vdi: string, sr: string, name: string): ReturnType<typeof openExportReader> =>
+    openExportReader(pool, { vdi: vdi as Ref<'VDI'>, sr: sr as Ref<'SR'>, name, ...shared }, signal);
+  const ofPoint = await open(target, pointVdi.ref, record.SR, record.name_label);
+  if (yardstick.kind === 'digest') return compareWithDigest(yardstick.digest, ofPoint, options);
+  try {
+    if (source === null) throw new RangeError('a source disk without a source pool');
+    const ofSource = await open(source, yardstick.vdi.ref, yardstick.srRef, yardstick.vdi.name);
+    return await compareWithSource(ofSource, ofPoint, options);
+  } catch (error) {
+    await ofPoint.abort();
+    throw error;
+  }
+}
+
+/** Replaces what an earlier verification left. Lost between the two calls, it is found out again by the next. */
+async function keepResult(
+  { options, uuid }: Work,
+  ref: Ref<'VM'>,
+  disks: readonly VerifiedDiskReport[],
+  digests: ReadonlyMap<string, string | null>,
+): Promise<void> {
+  const { target, mode, context } = options;
+  const call = { signal: context.signal };
+  const mark: VerifiedMark = {
+    v: 1,
+    self: uuid,
+    atMs: await target.serverTime(call),
+    mode,
+    equal: disks.every(({ differingBlocks }) => differingBlocks === 0),
+    disks: disks.map(({ device, against, comparedBytes, differingBlocks }) => ({
+      device,
+      against: against === 'digest' ? 'digest' : 'source',
+      comparedBytes,
+      digest: differingBlocks === 0 ? (digests.get(device) ?? null) : null,
+    })),
+  };
+  await target.call('VM.remove_from_other_config', [ref, keys.verified], call);
+  for (const [key, value] of Object.entries(encode.verified(mark))) {
+    await target.call('VM.add_to_other_config', [ref, key, value], call);
+  }
+}
+
+async function readVdi(pool: Pool, uuid: string, signal: AbortSignal): Promise<FoundVdi | null> {
+  try {
+    const ref = await pool.call('VDI.get_by_uuid', [uuid], { signal });
+    return isNullRef(ref) ? null : { ref, record: await pool.call('VDI.get_record', [ref], { signal }) };
+  } catch (error) {
+    if (isAbsence(error)) return null;
+    throw error;
+  }
+}
+
+async function isGone(target: Pool, uuid: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await target.call('VM.get_by_uuid', [uuid], { signal });
+    return false;
+  } catch (error) {
+    return isAbsence(error);
+  }
+}
+
+function isAbsence(error: unknown): boolean {
+  return error instanceof XapiError && (error.code === 'UUID_INVALID' || error.code === 'HANDLE_INVALID');
+}

@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto';
+import { systemClock, verifyJob } from '../../../lib/engine';
+import type { VerifyJobOptions, VerifyReport } from '../../../lib/engine';
+import type { JobDefinition } from '../../../lib/planner/job';
+import { keepLatest } from '../../../lib/planner/job';
+import { decode, own } from '../../../lib/planner/keys';
+import { disksOf } from '../inspect';
+import { guestWrites, Site } from '../site';
+
+const mib = 1024 ** 2;
+
+/** A recovery point of a VM with 24 MiB on its first disk; what it is made of. */
+async function replicated(job: Partial<JobDefinition> = {}): Promise<{
+  readonly site: Site;
+  readonly job: JobDefinition;
+  readonly point: string;
+  readonly snapshot: string;
+}> {
+  const site = await Site.start();
+  await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 0, lengthBytes: 24 * mib, fill: 7 }]);
+  const definition = await site.job(job);
+  const outcome = (await site.run(definition)).report.vms[0]?.outcome;
+  if (outcome?.kind !== 'replicated') throw new Error(JSON.stringify(outcome));
+  return { site, job: definition, point: outcome.point.uuid, snapshot: outcome.sourceSnapshot.uuid };
+}
+
+async function verified(
+  site: Site,
+  job: JobDefinition,
+  changes: Partial<VerifyJobOptions> = {},
+): Promise<VerifyReport> {
+  return verifyJob({
+    job,
+    source: await site.connect('source'),
+    target: await site.connect('target'),
+    onlyVms: null,
+    points: 'newest',
+    mode: 'full',
+    sampleBytes: 0,
+    context: {
+      runId: randomUUID(),
+      clock: systemClock,
+      signal: new AbortController().signal,
+      emit: () => undefined,
+    },
+    ...changes,
+  });
+}
+
+async function flip(site: Site, side: 'source' | 'target', vm: string, atBytes: number): Promise<void> {
+  const disk = (await disksOf(site, side, vm)).get('0') ?? '';
+  await site[side].control.writeDisk(disk, atBytes, Buffer.alloc(512, 0x5a));
+}
+
+async function destroyDisks(site: Site, vm: string): Promise<void> {
+  const source = await site.connect('source');
+  for (const uuid of (await disksOf(site, 'source', vm)).values()) {
+    await source.call('VDI.destroy', [await source.call('VDI.get_by_uuid', [uuid])]);
+  }
+}
+
+function summary({ points }: VerifyReport): readonly unknown[] {
+  return points.map(({ outcome, disks }) => [
+    outcome.kind,
+    ...disks.map(({ device, against, differingBlocks }) => `${device} ${against} ${String(differingBlocks)}`),
+  ]);
+}
+
+describe('in full', () => {
+  test('a good recovery point is equal to its source snapshot, and says so', async () => {
+    const { site, job, point } = await replicated();
+    await using _ = site;
+    const report = await verified(site, job);
+    expect(report.ok).toBe(true);
+    expect(summary(report)).toEqual([['equal', '0 source 0', '1 source 0']]);
+    expect(report.points[0]?.disks.map(({ comparedBytes }) => comparedBytes)).toEqual([32 * mib, 64 * mib]);
+    const target = await site.connect('target');
+    const config = await target.call('VM.get_other_config', [await target.call('VM.get_by_uuid', [point])]);
+    expect(own(decode.verified(config, point))).toMatchObject({ equal: true, mode: 'full' });
+  });
+
+  test('one wrong sector is found, placed, kept on the point; no delta is built on it any more', async () => {
+    const { site, job, point } = await replicated();
+    await using _ = site;
+    await flip(site, 'target', point, 21 * mib);
+    const report = await verified(site, job);
+    expect(report.ok).toBe(false);
+    expect(summary(report)).toEqual([['differs', '0 source 1', '1 source 0']]);
+    expect(report.points[0]?.disks[0]?.firstDifferenceBytes).toBe(20 * mib);
+
+    const next = (await site.run(job)).report.vms[0]?.outcome;
+    expect(next).toMatchObject({ kind: 'blocked' });
+    expect(JSON.stringify(next)).toContain('its last verification found that it is not');
+    const healed = await site.run({ ...job, onMissingBase: 'full', onDivergence: 'overwrite' });
+    expect(healed.report.vms[0]?.outcome).toMatchObject({ kind: 'replicated', copyKind: 'full' });
+    expect((await verified(site, job)).ok).toBe(true);
+  });
+
+  test('all recovery points, or one by its uuid', async () => {
+    const { site, job, point } = await replicated({ retention: keepLatest(3, 3) });
+    await using _ = site;
+    await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 4 * mib, lengthBytes: 4096, fill: 9 }]);
+    await site.run(job);
+    expect(summary(await verified(site, job, { points: 'all' })).length).toBe(2);
+    const one = await verified(site, job, { points: { uuid: point.toUpperCase() } });
+    expect(one.points.map((found) => found.point.uuid)).toEqual([point]);
+    await expect(verified(site, job, { points: { uuid: randomUUID() } })).rejects.toThrow(
+      /^Job "site" .* has no recovery point /,
+    );
+  });
+});
+
+describe('without the source snapshot', () => {
+  test('a first copy is held against the digest of what was written', async () => {
+    const { site, job, point, snapshot } = await replicated();
+    await using _ = site;
+    await destroyDisks(site, snapshot);
+    expect(summary(await verified(site, job))).toEqual([['equal', '0 digest 0', '1 digest 0']]);
+    await flip(site, 'target', point, 21 * mib);
+    expect(summary(await verified(site, job, { source: null }))[0]).toEqual([
+      'differs',
+      '0 digest 16',
+      '1 digest 0',
+    ]);
+  });
+
+  test('a delta is held against the digest of an earlier full verification, and is not verifiable without', async () => {
+    const { site, job } = await replicated();
+    await using _ = site;
+    await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 4 * mib, lengthBytes: 4096, fill: 9 }]);
+    await site.run(job);
+    const before = await verified(site, job, { source: null });
+    expect(before.ok).toBe(false);
+    expect(summary(before)).toEqual([['not-verifiable', '0 nothing 0', '1 nothing 0']]);
+    expect(before.points[0]?.disks[0]?.reason).toBe(
+      'the source pool does not answer, and no digest of the whole disk was recorded',
+    );
+    expect((await verified(site, job)).ok).toBe(true);
+    expect(summary(await verified(site, job, { source: null }))).toEqual([
+      ['equal', '0 digest 0', '1 digest 0'],
+    ]);
+  });
+});
+
+test('a sample reads the beginning, and says what that proves', async () => {
+  const { site, job, point } = await replicated();
+  await using _ = site;
+  await flip(site, 'target', point, 21 * mib);
+  const sample = { mode: 'sampled', sampleBytes: 16 * mib } as const;
+  const report = await verified(site, job, sample);
+  expect(summary(report)).toEqual([['equal', '0 source 0', '1 source 0']]);
+  expect(report.points[0]?.disks[0]).toMatchObject({ comparedBytes: 16 * mib, chanceOfFinding: 0.5 });
+  await flip(site, 'target', point, 5 * mib);
+  expect(summary(await verified(site, job, sample))[0]).toEqual(['differs', '0 source 1', '1 source 0']);
+});
+
+test('a job without a recovery point has nothing that was found good', async () => {
+  await using site = await Site.start();
+  expect(await verified(site, await site.job())).toMatchObject({ ok: false, points: [] });
+});
