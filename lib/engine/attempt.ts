@@ -2,6 +2,7 @@
 import type { CallOptions, Pool, VmRecord } from '../xapi';
 import type { TargetCommit, SwapRecord } from '../planner/keys';
 import type { JobDefinition } from '../planner/job';
+import type { TemporaryName, TemporaryRole } from '../planner/marks';
 import type { ObjectId } from '../planner/observation';
 import type { RunContext } from './context';
 import type { CopyResult, ResumePoint } from './data/copy-disk';
@@ -71,6 +72,11 @@ export class Produced {
     if (disk === undefined) throw new StalePlan(`No staging disk was made for device ${device}`);
     return disk;
   }
+}
+
+/** What the name of an object says that this attempt makes. */
+export function workOf({ job, vm, context }: Attempt, role: TemporaryRole): TemporaryName {
+  return { role, job: job.jobId, sr: job.target.srUuid, sourceVm: vm.uuid, run: context.runId };
 }
 
 /** Options for calls that may be stopped by the user. */

@@ -85,7 +85,10 @@ describe('by tag, resolved at this moment', () => {
         more.vm('R', {
           fields: {
             ...tagged,
-            name_label: temporaryName({ role: 'replica', job: 'gold', sourceVm: 'db1', run: 'r' }, 'db1'),
+            name_label: temporaryName(
+              { role: 'replica', job: 'gold', sr: 'sr', sourceVm: 'db1', run: 'r' },
+              'db1',
+            ),
           },
         }),
     ],
@@ -95,7 +98,7 @@ describe('by tag, resolved at this moment', () => {
         more.clone(
           'db1',
           'shell',
-          temporaryName({ role: 'staging', job: 'gold', sourceVm: 'db1', run: 'r' }, 'db1'),
+          temporaryName({ role: 'staging', job: 'gold', sr: 'sr', sourceVm: 'db1', run: 'r' }, 'db1'),
         ),
     ],
   ])('never %s', (_, change) => {

@@ -75,7 +75,13 @@ async function withDecidedDisks(
         sr: srRef as Ref<'SR'>,
         base: pointVdi.ref as Ref<'VDI'>,
         label: temporaryName(
-          { role: 'transfer', job: request.job.jobId, sourceVm: replica.mark.sourceVm, run: request.run },
+          {
+            role: 'transfer',
+            job: request.job.jobId,
+            sr: request.job.target.srUuid,
+            sourceVm: replica.mark.sourceVm,
+            run: request.run,
+          },
           `compares ${replica.id.name} disk ${disk.device}`,
         ),
         sizeBytes: disk.sizeBytes,

@@ -3,7 +3,7 @@ import { isNullRef, parseXapiDate } from '../../xapi';
 import type { VmRecord } from '../../xapi';
 import { decode, otherSourceCommits, own, sameUuid } from '../../planner/keys';
 import type { JobDefinition } from '../../planner/job';
-import { parseTemporaryName } from '../../planner/marks';
+import { isOfTarget, parseTemporaryName } from '../../planner/marks';
 import type { Leftover, SourceObservation, SourceSnapshot } from '../../planner/observation';
 import { cardsOf, disksOf, ownBytes, vmId } from './disks';
 import type { World } from './world';
@@ -56,14 +56,13 @@ export function sourceLeftovers(
   });
 }
 
-/** The run of this job that took the snapshot, or null. A mark says it alone: a name does not tell the target. */
+/** The run of this job and target that took the snapshot, or null. Where there is a mark, it alone says so. */
 function deadRun(snapshot: VmRecord, job: JobDefinition, sourceVmUuid: string): string | null {
   const mark = own(decode.run(snapshot.other_config, snapshot.uuid));
   if (mark !== null) return mark.job === job.jobId && sameUuid(mark.sr, job.target.srUuid) ? mark.run : null;
   const name = parseTemporaryName(snapshot.name_label);
-  return name?.role === 'snapshot' && name.job === job.jobId && name.sourceVm === sourceVmUuid
-    ? name.run
-    : null;
+  if (name?.role !== 'snapshot' || name.sourceVm !== sourceVmUuid) return null;
+  return isOfTarget(name, job.jobId, job.target.srUuid) ? name.run : null;
 }
 
 function snapshotsOf(world: World, vmRef: string): readonly (readonly [string, VmRecord])[] {

@@ -5,7 +5,7 @@ import { committedPoints } from '../../planner/base';
 import { decode, own, sameUuid } from '../../planner/keys';
 import type { ReplicaMark, StagingMark } from '../../planner/keys';
 import type { JobDefinition } from '../../planner/job';
-import { parseTemporaryName } from '../../planner/marks';
+import { isOfTarget, parseTemporaryName } from '../../planner/marks';
 import type {
   AnnouncedDisk,
   Leftover,
@@ -57,6 +57,7 @@ export function replicaMark(vm: VmRecord, job: JobDefinition, sourceVmUuid: stri
 
 /** What earlier runs of this job left of this VM on the target. */
 export function targetLeftovers(world: World, job: JobDefinition, sourceVmUuid: string): readonly Leftover[] {
+  const srRef = byUuid(world.srs, job.target.srUuid)?.ref;
   const shells = [...world.vms].flatMap(([ref, vm]): Leftover[] => {
     const run = deadRun(vm, job, sourceVmUuid);
     if (run === null) return [];
@@ -70,6 +71,8 @@ export function targetLeftovers(world: World, job: JobDefinition, sourceVmUuid: 
   });
   const inShells = new Set(shells.flatMap(({ disks }) => disks.map(({ ref }) => ref)));
   const disks = [...world.vdis].flatMap(([ref, vdi]): Leftover[] => {
+    // Its place says for which target it is: that of another one may be gone on with there.
+    if (vdi.SR !== srRef) return [];
     const mark = stagingMark(vdi);
     if (mark?.job !== job.jobId || mark.sourceVm !== sourceVmUuid || inShells.has(ref)) return [];
     if (vdi.is_a_snapshot || userVmsOf(world, vdi).length > 0) return [];
@@ -106,8 +109,8 @@ function deadRun(vm: VmRecord, job: JobDefinition, sourceVmUuid: string): string
   // Marked as the replica, it is the replica, even where its run died before it got its final name.
   if (replicaMark(vm, job, sourceVmUuid) !== null) return null;
   const name = parseTemporaryName(vm.name_label);
-  if (name !== null && name.role !== 'snapshot' && name.job === job.jobId && name.sourceVm === sourceVmUuid) {
-    return name.run;
+  if (name !== null && name.role !== 'snapshot' && name.sourceVm === sourceVmUuid) {
+    if (isOfTarget(name, job.jobId, job.target.srUuid)) return name.run;
   }
   const mark = own(decode.run(vm.other_config, vm.uuid));
   const replica = decode.replica(vm.other_config, vm.uuid);

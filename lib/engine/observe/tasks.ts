@@ -1,6 +1,6 @@
 /** Tasks of transfers whose run died: the name that we gave them says whose they were. */
 import type { JobDefinition } from '../../planner/job';
-import { parseTemporaryName } from '../../planner/marks';
+import { isOfTarget, parseTemporaryName } from '../../planner/marks';
 import type { Leftover } from '../../planner/observation';
 import type { World } from './world';
 
@@ -12,7 +12,8 @@ export function leftTasks(
 ): readonly Leftover[] {
   return [...world.tasks].flatMap(([ref, task]): Leftover[] => {
     const name = parseTemporaryName(task.name_label);
-    if (name?.role !== 'transfer' || name.job !== job.jobId || name.sourceVm !== sourceVmUuid) return [];
+    if (name?.role !== 'transfer' || name.sourceVm !== sourceVmUuid) return [];
+    if (!isOfTarget(name, job.jobId, job.target.srUuid)) return [];
     const id = { ref, uuid: task.uuid, name: task.name_label };
     return [{ kind: 'task', side, id, run: name.run, disks: [], reclaimableBytes: 0 }];
   });

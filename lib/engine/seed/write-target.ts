@@ -76,7 +76,7 @@ export async function commitFirstPoint(writing: TargetWriting): Promise<TargetCo
   const live = plan.target.id;
   await markLiveDisks(writing);
   const temporary = temporaryName(
-    { role: 'point', job: job.jobId, sourceVm: plan.vm.uuid, run: context.runId },
+    { role: 'point', job: job.jobId, sr: plan.sr.uuid, sourceVm: plan.vm.uuid, run: context.runId },
     live.name,
   );
   undo.before('recovery point', (options) => destroyPoints(writing, options));

@@ -5,6 +5,7 @@ import { decode, encode, own, withoutReplicationKeys } from '../../planner/keys'
 import type { CommittedDisk, SourceCommit, SwapRecord, TargetCommit } from '../../planner/keys';
 import { temporaryName } from '../../planner/marks';
 import type { ObjectId } from '../../planner/observation';
+import { workOf } from '../attempt';
 import type { Attempt } from '../attempt';
 import { StalePlan } from '../errors';
 import { unlessGone } from './destroy';
@@ -15,14 +16,11 @@ type StringMap = Readonly<Record<string, string>>;
 
 /** Snapshots the replica and makes the snapshot a recovery point. */
 export async function commitTarget(attempt: Attempt): Promise<void> {
-  const { target, job, vm, context, queues, targetSr } = attempt;
+  const { target, job, vm, queues, targetSr } = attempt;
   const replica = attempt.made.need('replica');
   const swap = attempt.made.need('swap');
   await attempt.lock.check();
-  const temporary = temporaryName(
-    { role: 'point', job: job.jobId, sourceVm: vm.uuid, run: context.runId },
-    replica.name,
-  );
+  const temporary = temporaryName(workOf(attempt, 'point'), replica.name);
   const ref = await queues.onStorage([targetSr.ref], () =>
     target.callTask('VM.snapshot', [replica.ref as Ref<'VM'>, temporary]),
   );

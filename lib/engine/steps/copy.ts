@@ -2,6 +2,7 @@
 import type { Ref } from '../../xapi';
 import { temporaryName } from '../../planner/marks';
 import type { DiskCopy } from '../../planner/plan';
+import { workOf } from '../attempt';
 import type { Attempt } from '../attempt';
 import { copyDisk } from '../data/copy-disk';
 import type { CopyResult, Zeros } from '../data/copy-disk';
@@ -41,10 +42,7 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
       { retry: 'now', hint: 'the disk was resized meanwhile; the run plans again' },
     );
   }
-  const label = temporaryName(
-    { role: 'transfer', job: attempt.job.jobId, sourceVm: vm.uuid, run: context.runId },
-    `${vm.name} disk ${copy.device}`,
-  );
+  const label = temporaryName(workOf(attempt, 'transfer'), `${vm.name} disk ${copy.device}`);
   const reader = await openExportReader(
     source,
     {

@@ -5,6 +5,7 @@ import { encode } from '../../planner/keys';
 import { temporaryName } from '../../planner/marks';
 import type { ObjectId } from '../../planner/observation';
 import { wantedSettings } from '../../planner/settings';
+import { workOf } from '../attempt';
 import type { Attempt } from '../attempt';
 import { settingsOf } from '../observe/settings';
 
@@ -13,12 +14,9 @@ export const startBlockedText =
   'This VM is a replica: starting it would break its replication. Clone its newest snapshot and start the clone.';
 
 export async function createReplica(attempt: Attempt, sourceVm: ObjectId): Promise<void> {
-  const { target, job, context } = attempt;
+  const { target, job } = attempt;
   const source = attempt.made.need('snapshot').record;
-  const name = temporaryName(
-    { role: 'replica', job: job.jobId, sourceVm: sourceVm.uuid, run: context.runId },
-    sourceVm.name,
-  );
+  const name = temporaryName(workOf(attempt, 'replica'), sourceVm.name);
   const ref = await target.call('VM.create', [toCreate(source, name)]);
   // VM.create ignores blocked_operations: block before a disk is attached.
   for (const operation of ['start', 'start_on']) {

@@ -4,7 +4,7 @@ import type { Ref } from '../../xapi';
 import { encode, isReplicationKey, withoutReplicationKeys } from '../../planner/keys';
 import { temporaryName } from '../../planner/marks';
 import type { ObjectId } from '../../planner/observation';
-import { stoppable } from '../attempt';
+import { stoppable, workOf } from '../attempt';
 import type { Attempt, TakenSnapshot } from '../attempt';
 import { readVm } from './read-vm';
 import type { FreshVm } from './read-vm';
@@ -12,10 +12,7 @@ import type { FreshVm } from './read-vm';
 export async function snapshotSource(attempt: Attempt, vm: ObjectId): Promise<void> {
   const { job, source, context, queues } = attempt;
   const options = stoppable(attempt);
-  const name = temporaryName(
-    { role: 'snapshot', job: job.jobId, sourceVm: vm.uuid, run: context.runId },
-    vm.name,
-  );
+  const name = temporaryName(workOf(attempt, 'snapshot'), vm.name);
   const live = await readVm(source, vm.ref, options);
   const storages = live.disks.map(({ record }) => record.SR);
   // Not stoppable from here to the mark: a call that is given up half way still makes the snapshot.

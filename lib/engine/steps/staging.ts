@@ -4,6 +4,7 @@ import { encode, withoutReplicationKeys } from '../../planner/keys';
 import type { StagingMark } from '../../planner/keys';
 import { temporaryName } from '../../planner/marks';
 import type { Base } from '../../planner/plan';
+import { workOf } from '../attempt';
 import type { Attempt } from '../attempt';
 import { StalePlan } from '../errors';
 import { destroyDisks } from './destroy';
@@ -113,6 +114,5 @@ function markOf(attempt: Attempt, self: string, device: string): StagingMark {
 }
 
 function nameOf(attempt: Attempt, label: string): string {
-  const { job, vm, context } = attempt;
-  return temporaryName({ role: 'staging', job: job.jobId, sourceVm: vm.uuid, run: context.runId }, label);
+  return temporaryName(workOf(attempt, 'staging'), label);
 }

@@ -28,8 +28,13 @@ function marked(
 ): Readonly<Record<string, string>> {
   return encode.run({ v: 1, self, job: 'gold', run: 'run-1', sr: 'sr', ...changes });
 }
-function temporary(role: 'snapshot' | 'staging' = 'snapshot', sourceVm = 'vm', jobId = 'gold'): string {
-  return temporaryName({ role, job: jobId, sourceVm, run: 'run-1' }, 'db1');
+function temporary(
+  role: 'snapshot' | 'staging' = 'snapshot',
+  sourceVm = 'vm',
+  jobId = 'gold',
+  sr = 'sr',
+): string {
+  return temporaryName({ role, job: jobId, sr, sourceVm, run: 'run-1' }, 'db1');
 }
 
 describe('the source VM', () => {
@@ -136,6 +141,10 @@ describe('leftovers', () => {
     ],
     ['with a copied mark', (pool) => pool.snapshot('vm', 'S1').config('S1', marked('S0'))],
     ['named by another job', (pool) => pool.snapshot('vm', 'S1', temporary('snapshot', 'vm', 'silver'))],
+    [
+      'named for another target of this job',
+      (pool) => pool.snapshot('vm', 'S1', temporary('snapshot', 'vm', 'gold', 'sr-2')),
+    ],
     ['named for another VM', (pool) => pool.snapshot('vm', 'S1', temporary('snapshot', 'vm2'))],
     ['named for another role', (pool) => pool.snapshot('vm', 'S1', temporary('staging'))],
     ['a clone under such a name', (pool) => pool.clone('vm', 'copy', temporary())],

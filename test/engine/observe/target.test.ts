@@ -46,9 +46,9 @@ function staging(self: string, changes: Partial<StagingMark> = {}): Config {
 }
 function temporary(
   role: TemporaryRole,
-  changes: { readonly job?: string; readonly sourceVm?: string } = {},
+  changes: { readonly job?: string; readonly sr?: string; readonly sourceVm?: string } = {},
 ): string {
-  return temporaryName({ role, job: 'gold', sourceVm: 'vm', run: 'run-1', ...changes }, 'db1');
+  return temporaryName({ role, job: 'gold', sr: 'sr', sourceVm: 'vm', run: 'run-1', ...changes }, 'db1');
 }
 
 /** A replica with one recovery point of its two disks. */
@@ -363,6 +363,14 @@ describe('leftovers', () => {
     [
       'work of another job',
       (pool) => pool.vm('shell', { fields: { name_label: temporary('staging', { job: 'silver' }) } }),
+    ],
+    [
+      'work for another target of this job',
+      (pool) => pool.vm('shell', { fields: { name_label: temporary('staging', { sr: 'sr-2' }) } }),
+    ],
+    [
+      'a disk staged on another target of this job',
+      (pool) => pool.disk('n0', { SR: ref('sr-2') }).config('n0', staging('n0')),
     ],
     [
       'work for another VM',
