@@ -1,0 +1,4 @@
+/** NBD as XenServer and XCP-ng speak it: fixed newstyle, STARTTLS, EXPORT_NAME, reads. Never in clear. */
+export { NbdError, type NbdFailure } from './errors';
+export type { NbdServer, NbdTimings } from './open';
+export { NbdReader, type NbdPiece, type NbdReaderOptions, type NbdRange } from './reader';

@@ -1,0 +1,186 @@
+/** From an address to an export that can be read: TCP, greeting, STARTTLS, the certificate, EXPORT_NAME. */
+import { X509Certificate } from 'node:crypto';
+import { connect as connectPlain, isIP } from 'node:net';
+import type { Socket } from 'node:net';
+import { checkServerIdentity, connect as connectSecure } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
+import { ByteSource } from './byte-source';
+import { NbdError } from './errors';
+import {
+  clientFlags,
+  decodeExportHead,
+  decodeOptionReply,
+  encodeOption,
+  exportHeadBytes,
+  greetingBytes,
+  option,
+  optionReply,
+  optionReplyBytes,
+  wrongGreeting,
+} from './wire';
+
+/** Where a disk can be read, as `VDI.get_nbd_info` says it. */
+export interface NbdServer {
+  readonly address: string;
+  readonly port: number;
+  /** Carries a session: never for a message or a log. */
+  readonly exportName: string;
+  /** The certificate of the host, PEM. */
+  readonly certificatePem: string;
+  /** A name that this certificate bears. */
+  readonly subject: string;
+}
+
+export interface NbdTimings {
+  /** For everything from the first packet to an export that can be read; the server attaches the disk meanwhile. */
+  readonly openMaxMs: number;
+  /** Silence while a reply is due. */
+  readonly silenceMaxMs: number;
+}
+
+export interface OpenExport {
+  readonly socket: Socket;
+  readonly source: ByteSource;
+  readonly sizeBytes: number;
+}
+
+/** The longest text that a refusal of an option may carry. */
+const refusalBytesMax = 4096;
+
+export function whereOf({ address, port }: NbdServer): string {
+  return `${isIP(address) === 6 ? `[${address}]` : address}:${String(port)}`;
+}
+
+/**
+ * Opens one export. The name of the export, which carries the session, is sent only after the certificate was checked.
+ *
+ * @throws NbdError of any kind; the socket is closed then
+ */
+export async function openExport(
+  server: NbdServer,
+  timings: NbdTimings,
+  signal: AbortSignal,
+): Promise<OpenExport> {
+  const where = whereOf(server);
+  const late = AbortSignal.timeout(timings.openMaxMs);
+  const plain = connectPlain({ host: server.address, port: server.port, noDelay: true });
+  plain.on('error', () => undefined);
+  const stop = (): void => void plain.destroy();
+  const either = AbortSignal.any([signal, late]);
+  either.addEventListener('abort', stop, { once: true });
+  if (either.aborted) stop();
+  try {
+    await established(plain, 'connect', where);
+    await startTls(plain, where, timings);
+    const socket = await secured(plain, server, where);
+    return await nameExport(socket, server, where, timings);
+  } catch (error) {
+    plain.destroy();
+    if (signal.aborted) throw new NbdError('aborted', where, 'opening was cancelled', error);
+    if (late.aborted) {
+      throw new NbdError('timeout', where, `not open within ${String(timings.openMaxMs)} ms`, error);
+    }
+    throw error;
+  } finally {
+    either.removeEventListener('abort', stop);
+  }
+}
+
+async function startTls(plain: Socket, where: string, timings: NbdTimings): Promise<void> {
+  const source = new ByteSource(plain, where, timings.silenceMaxMs);
+  const wrong = wrongGreeting(await source.take(greetingBytes));
+  if (wrong !== null) throw new NbdError('protocol', where, wrong);
+  plain.write(Buffer.concat([clientFlags(), encodeOption(option.startTls)]));
+  const reply = decodeOptionReply(await source.take(optionReplyBytes), option.startTls);
+  if (reply === null) throw new NbdError('protocol', where, 'its reply to STARTTLS is none');
+  if (reply.type !== optionReply.ack) {
+    const why = reply.type === optionReply.policy ? 'it serves without encryption only' : 'refused';
+    const told = (await source.take(Math.min(reply.lengthBytes, refusalBytesMax))).toString('utf8');
+    throw new NbdError(
+      'tls',
+      where,
+      `STARTTLS: ${why}${told === '' ? '' : ` (${told})`}; nothing is read in clear`,
+    );
+  }
+  // Bytes in clear that would be taken for the encrypted server's are an attack, or no server of ours.
+  if (reply.lengthBytes > 0 || source.bufferedBytes > 0) {
+    throw new NbdError('protocol', where, 'it went on in clear after STARTTLS');
+  }
+  source.release();
+}
+
+async function secured(plain: Socket, server: NbdServer, where: string): Promise<TLSSocket> {
+  const named = isIP(server.subject) === 0 && /^[\w.-]+$/.test(server.subject);
+  const socket = connectSecure({
+    socket: plain,
+    ...(named ? { servername: server.subject } : {}),
+    minVersion: 'TLSv1.2',
+    // Judged below: hosts sign their own certificates, so it is the one that the pool announced or nobody's.
+    rejectUnauthorized: false,
+  });
+  socket.on('error', () => undefined);
+  await established(socket, 'secureConnect', where);
+  const refusal = refuseCertificate(socket, server);
+  if (refusal !== null) throw new NbdError('tls', where, refusal);
+  return socket;
+}
+
+/**
+ * Only the very certificate that the pool announced is accepted, and only under the announced name: authorities, expiry
+ * and whatever else the machine trusts say nothing about a host of this pool.
+ */
+function refuseCertificate(socket: TLSSocket, { certificatePem, subject }: NbdServer): string | null {
+  let announced: X509Certificate;
+  try {
+    announced = new X509Certificate(certificatePem);
+  } catch {
+    return 'the certificate that the pool announced cannot be read';
+  }
+  const shown = socket.getPeerX509Certificate();
+  if (shown?.fingerprint256 !== announced.fingerprint256) {
+    return (
+      `it shows a certificate with SHA-256 ${shown?.fingerprint256 ?? 'none'}, ` +
+      `the pool announced ${announced.fingerprint256}`
+    );
+  }
+  const mismatch = checkServerIdentity(subject, announced.toLegacyObject());
+  return mismatch === undefined
+    ? null
+    : `its certificate does not bear the announced name: ${mismatch.message}`;
+}
+
+async function nameExport(
+  socket: Socket,
+  server: NbdServer,
+  where: string,
+  timings: NbdTimings,
+): Promise<OpenExport> {
+  const source = new ByteSource(socket, where, timings.openMaxMs);
+  socket.write(encodeOption(option.exportName, server.exportName));
+  const head = await source.take(exportHeadBytes).catch((error: unknown) => {
+    throw new NbdError('refused', where, 'it closed the connection when asked for the disk', error);
+  });
+  const sizeBytes = decodeExportHead(head);
+  if (typeof sizeBytes === 'string') throw new NbdError('protocol', where, sizeBytes);
+  source.release();
+  return { socket, source: new ByteSource(socket, where, timings.silenceMaxMs), sizeBytes };
+}
+
+function established(socket: Socket, event: 'connect' | 'secureConnect', where: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const off = (): void => void socket.off(event, onOpen).off('error', onError).off('close', onClose);
+    const onOpen = (): void => {
+      off();
+      resolve();
+    };
+    const fail = (what: string, cause?: Error): void => {
+      off();
+      reject(new NbdError(event === 'connect' ? 'connection' : 'tls', where, what, cause));
+    };
+    const onError = (error: Error): void =>
+      fail(event === 'connect' ? `no connection: ${error.message}` : `no TLS: ${error.message}`, error);
+    const onClose = (): void => fail('closed while the connection was being made');
+    socket.once(event, onOpen).once('error', onError).once('close', onClose);
+    if (socket.destroyed) onClose();
+  });
+}
