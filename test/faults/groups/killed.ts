@@ -1,0 +1,202 @@
+/** The engine's process dies by SIGKILL. */
+import type { FaultRule } from '../../../lib/simulator';
+import { diskName, downloadPlaces, uploadPlaces, writeThreeBlocks } from '../frames';
+import type { Place } from '../frames';
+import { Wrong } from '../judge';
+import type { FaultPoint, Group, Start } from '../point';
+import type { Random } from '../random';
+import { mib, Stage } from '../stage';
+import type { Side } from '../stage';
+import { recover } from '../strike';
+import type { ChangingCall } from '../victim';
+import type { Victims } from '../victims';
+import { until } from '../wait';
+
+/** Which calls a first run and a later one make that change something, found by watching one of each. */
+export interface CallsSeen {
+  readonly first: readonly ChangingCall[];
+  readonly later: readonly ChangingCall[];
+}
+
+export async function watchCalls(victims: Victims, random: Random): Promise<CallsSeen> {
+  await using stage = await Stage.open(victims);
+  const seen: (readonly ChangingCall[])[] = [];
+  for (let run = 0; run < 3; run += 1) {
+    await stage.write(random);
+    const { output } = await victims.start(stage, null).ended;
+    if (output?.report?.ok !== true)
+      throw new Error(`a run without faults failed: ${JSON.stringify(output)}`);
+    seen.push(output.calls);
+  }
+  // The third one also destroys what the second superseded.
+  const [first = [], , later = []] = seen;
+  return { first, later };
+}
+
+export function killedGroups(calls: CallsSeen): readonly Group[] {
+  return [
+    {
+      title: 'killed after a call, first run',
+      outcome: 'commits are true at that moment; the next run replicates and leaves nothing',
+      points: calls.first.map((call) => killedAfter(call, 'empty')),
+    },
+    {
+      title: 'killed after a call, later run',
+      outcome: 'as in a first run; older points stay as they were',
+      points: calls.later.map((call) => killedAfter(call, 'replica')),
+    },
+    {
+      title: 'killed inside a transfer',
+      outcome: 'what arrived never counts; the next run replicates and leaves nothing',
+      points: [
+        ...uploadPlaces.map((place) => killedInside('import', place, 'replica')),
+        ...downloadPlaces
+          .filter((_, index) => index % 2 === 0)
+          .map((place) => killedInside('export', place, 'replica')),
+        ...[0, 9, 1024 ** 2].map((afterBytes) =>
+          killedInside(
+            'import',
+            { name: `after ${String(afterBytes)} bytes of a full`, afterBytes },
+            'empty',
+          ),
+        ),
+      ],
+    },
+    {
+      title: 'an upload outlives its process',
+      outcome:
+        'no run writes to that disk; it is discarded once it is quiet, by the next run or the one after',
+      points: [mib, 3 * mib, 5 * mib].flatMap((sentBytes) =>
+        [200, 2500].map((lingerMs) => outlived(sentBytes, lingerMs)),
+      ),
+    },
+    {
+      title: 'a call carried out after its caller died',
+      outcome: 'the next run replicates; what came into being late is gone after one more',
+      points: lateCalls,
+    },
+  ];
+}
+
+function killedAfter(call: ChangingCall, from: Start): FaultPoint {
+  return {
+    name: `${call.side} ${call.method} #${String(call.nth)}`,
+    from,
+    play: async (stage, random) => {
+      await stage.write(random);
+      const { killed } = await stage.victims.start(stage, call).ended;
+      if (!killed) throw new Wrong([`the run made no ${call.method} #${String(call.nth)}`]);
+      await afterDeath(stage);
+      return undefined;
+    },
+  };
+}
+
+async function afterDeath(stage: Stage, nextRuns = 1): Promise<void> {
+  await stage.judge.commitsTrue();
+  await stage.clearFaults();
+  await stage.outwaitLease();
+  await recover(stage, { nextRuns });
+}
+
+function killedInside(transfer: 'import' | 'export', place: Place, from: Start): FaultPoint {
+  const side: Side = transfer === 'import' ? 'target' : 'source';
+  const counter = transfer === 'import' ? 'bytesImported' : 'bytesExported';
+  return {
+    name: `${transfer === 'import' ? 'upload' : 'download'} ${place.name}`,
+    from,
+    play: async (stage) => {
+      await writeThreeBlocks(stage);
+      const { control } = stage.pool(side);
+      const { afterBytes, skip = 0 } = place;
+      // The pool sees the end of the connection exactly there, and the process dies before it can do anything about it.
+      await control.addFault({
+        match: { transfer, object: diskName },
+        skip,
+        effect: { kind: 'cut', afterBytes },
+      });
+      await control.resetCounters();
+      const victim = stage.victims.start(stage, null);
+      await until('the transfer has come to its place', async () => {
+        const [rule] = await control.faultCounters();
+        return rule?.hits === 1 && (await control.counters())[counter] >= afterBytes;
+      });
+      victim.kill();
+      await victim.ended;
+      await afterDeath(stage);
+      return undefined;
+    },
+  };
+}
+
+function outlived(sentBytes: number, lingerMs: number): FaultPoint {
+  return {
+    name: `${String(sentBytes / mib)} MiB sent, alive for ${String(lingerMs)} ms more`,
+    from: 'replica',
+    play: async (stage) => {
+      await writeThreeBlocks(stage);
+      const { control } = stage.pool('target');
+      const effect = { kind: 'linger', ms: lingerMs } as const;
+      // Every upload of the disk: the process may die in any of its segments.
+      await control.addFault({ match: { transfer: 'import', object: diskName }, max: 9, effect });
+      const { killed } = await stage.victims.start(stage, { sentBytes }).ended;
+      if (!killed) throw new Wrong(['the run ended before it was killed']);
+      await stage.judge.commitsTrue();
+      await stage.clearFaults();
+      await stage.outwaitLease();
+      const { report } = await stage.run();
+      if (!report.ok) throw new Wrong([`the run after it: ${JSON.stringify(report.vms)}`]);
+      await stage.judge.commitsTrue();
+      await until('the dead upload has ended', async () => (await busyDisks(stage)) === 0);
+      await stage.judge.commitsTrue();
+      await recover(stage);
+      return undefined;
+    },
+  };
+}
+
+async function busyDisks(stage: Stage): Promise<number> {
+  const { VBD = {}, VM = {} } = await stage.site.target.control.inventory();
+  return Object.values(VBD).filter((vbd) => VM[String(vbd['VM'])]?.['is_control_domain'] === true).length;
+}
+
+/** XAPI goes on with what it was told to do in the background, whoever has died meanwhile. */
+const lateCalls: readonly FaultPoint[] = (
+  [
+    ['source', 'VM.snapshot', 1],
+    ['target', 'VM.clone', 1],
+    ['target', 'VM.snapshot', 1],
+    ['target', 'VDI.destroy', 1],
+  ] as const
+).flatMap(([side, method, nth]) =>
+  [150, 400].map((ms) => late({ side, method: `Async.${method}`, nth }, ms, 'replica')),
+);
+
+function late(call: ChangingCall, ms: number, from: Start): FaultPoint {
+  const rule: FaultRule = {
+    match: { method: call.method.replace('Async.', '') },
+    effect: { kind: 'delay', ms },
+  };
+  return {
+    name: `${call.side} ${call.method} ${String(ms)} ms late`,
+    from,
+    play: async (stage, random) => {
+      await stage.write(random);
+      await stage.pool(call.side).control.addFault(rule);
+      const { killed } = await stage.victims.start(stage, call).ended;
+      if (!killed) throw new Wrong([`the run made no ${call.method}`]);
+      await stage.judge.commitsTrue();
+      await stage.clearFaults();
+      await stage.site.target.control.advanceClock(125_000 - ms);
+      // Not judged for leftovers yet: the late call may be carried out in the middle of this run.
+      await stage.run();
+      await until('the late call was carried out', async () => {
+        const { task = {} } = await stage.pool(call.side).control.inventory();
+        return Object.values(task).every(({ status }) => status !== 'pending');
+      });
+      await stage.judge.commitsTrue();
+      await recover(stage);
+      return undefined;
+    },
+  };
+}

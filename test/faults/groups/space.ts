@@ -1,0 +1,202 @@
+/** Storage is full, or chains of disks are as long as they may be. */
+import type { SimulatorSpec } from '../../../lib/simulator';
+import { Wrong } from '../judge';
+import { attachDisk, destroyVm } from '../people';
+import type { FaultPoint, Group } from '../point';
+import { mib, smallSpec, Stage } from '../stage';
+import type { Side } from '../stage';
+import { recover, strike } from '../strike';
+
+export function spaceGroups(): readonly Group[] {
+  return [
+    {
+      title: 'storage full',
+      outcome:
+        'refused before a byte is sent, or failed with nothing left; once there is room the next run replicates',
+      points: [
+        fullBefore('ext'),
+        fullBefore('lvm'),
+        fullInTransfer(),
+        fullAtSourceSnapshot(),
+        fullAtPointSnapshot(),
+      ],
+    },
+    {
+      title: 'chain of disks at its limit of 30',
+      outcome: 'fails with the storage’s own error; once it has coalesced the next run replicates',
+      points: [chainFull('source'), chainFull('target')],
+    },
+  ];
+}
+
+function spec(
+  changes: Readonly<Partial<Record<Side, { readonly type?: 'ext' | 'lvm'; readonly sizeBytes?: number }>>>,
+): SimulatorSpec {
+  return {
+    ...smallSpec,
+    pools: smallSpec.pools.map((pool) => ({
+      ...pool,
+      coalesceDelayMs: null,
+      srs: pool.srs.map((sr) => ({ ...sr, ...changes[pool.name as Side] })),
+    })),
+  };
+}
+
+async function on<T>(
+  victims: Stage['victims'],
+  given: SimulatorSpec,
+  work: (stage: Stage) => Promise<T>,
+): Promise<T> {
+  await using stage = await Stage.open(victims, given);
+  return await work(stage);
+}
+
+/** The plan sums up what is needed: nothing is sent. */
+function fullBefore(type: 'ext' | 'lvm'): FaultPoint {
+  return {
+    name: `no room on the target (${type}) for the first copy`,
+    from: 'empty',
+    play: ({ victims }, random) =>
+      on(
+        victims,
+        spec({ target: { type, sizeBytes: type === 'ext' ? 4 * mib : 48 * mib } }),
+        async (stage) => {
+          await stage.fill(0, 0, 8 * mib, 0x11);
+          await stage.write(random);
+          await stage.site.target.control.resetCounters();
+          const { report } = await stage.run();
+          const outcome = report.vms[0]?.outcome;
+          if (outcome?.kind !== 'blocked')
+            throw new Wrong([`expected blocked, got ${JSON.stringify(outcome)}`]);
+          const { bytesImported } = await stage.site.target.control.counters();
+          if (bytesImported > 0) throw new Wrong([`${String(bytesImported)} bytes were sent all the same`]);
+          if ((await stage.judge.points()).size > 0) throw new Wrong(['there is a recovery point']);
+          return undefined;
+        },
+      ),
+  };
+}
+
+/** Somebody else fills the storage while a disk is on its way. */
+function fullInTransfer(): FaultPoint {
+  return {
+    name: 'the target fills up in a transfer',
+    from: 'empty',
+    play: ({ victims }, random) =>
+      on(victims, spec({ target: { sizeBytes: 40 * mib } }), async (stage) => {
+        const guest = await otherGuest(stage);
+        await strike(stage, random, {
+          gates: [{ side: 'target', method: 'openImport', act: () => fillUp(stage, guest) }],
+          expect: { fails: 'VDI_IO_ERROR|SR_BACKEND_FAILURE_44|blocked' },
+          remedy: () => destroyVm(stage, 'target', guest.vm),
+        });
+        return undefined;
+      }),
+  };
+}
+
+function fullAtSourceSnapshot(): FaultPoint {
+  return {
+    name: 'the source has no room for a snapshot',
+    from: 'empty',
+    play: ({ victims }, random) =>
+      on(victims, spec({ source: { type: 'lvm', sizeBytes: 44 * mib } }), async (stage) => {
+        await stage.fill(0, 0, 8 * mib, 0x11);
+        await stage.write(random);
+        const { report } = await stage.run();
+        const outcome = report.vms[0]?.outcome;
+        if (outcome?.kind !== 'failed') throw new Wrong([`expected failed, got ${JSON.stringify(outcome)}`]);
+        if ((await stage.judge.points()).size > 0) throw new Wrong(['there is a recovery point']);
+        return undefined;
+      }),
+  };
+}
+
+/** On thick storage the snapshot that makes a recovery point needs as much room again as the disks hold. */
+function fullAtPointSnapshot(): FaultPoint {
+  return {
+    name: 'the target (lvm) fills up before the recovery point’s snapshot',
+    from: 'empty',
+    play: ({ victims }, random) =>
+      on(victims, spec({ target: { type: 'lvm', sizeBytes: 150 * mib } }), async (stage) => {
+        const guests: Guest[] = [];
+        await strike(stage, random, {
+          gates: [
+            {
+              side: 'target',
+              method: 'VM.snapshot',
+              act: async () => {
+                for (;;) {
+                  try {
+                    guests.push(await otherGuest(stage));
+                  } catch {
+                    return;
+                  }
+                }
+              },
+            },
+          ],
+          expect: { fails: 'SR_BACKEND_FAILURE_44' },
+          remedy: async () => {
+            for (const { vm } of guests) await destroyVm(stage, 'target', vm);
+          },
+        });
+        return undefined;
+      }),
+  };
+}
+
+interface Guest {
+  readonly vm: string;
+  readonly vdi: string;
+}
+
+/** A VM of somebody else's on the target. */
+async function otherGuest(stage: Stage): Promise<Guest> {
+  const { target } = stage.admin;
+  const templates = (await target.call('VM.get_by_name_label', 'Other install media')) as readonly string[];
+  const vm = await target.text('VM.clone', templates[0] ?? '', 'somebody');
+  await target.call('VM.set_is_a_template', vm, false);
+  const vdi = await attachDisk(stage, 'target', vm, '0', 'somebody’s').catch(async (error: unknown) => {
+    await target.call('VM.destroy', vm);
+    throw error;
+  });
+  return { vm: await target.text('VM.get_uuid', vm), vdi };
+}
+
+async function fillUp(stage: Stage, { vdi }: Guest): Promise<void> {
+  const { target } = stage.admin;
+  await target.call('VDI.resize', await target.ref('VDI', vdi), 64 * mib);
+  for (let atBytes = 0; ; atBytes += 2 * mib) {
+    try {
+      await stage.site.target.control.writeDisk(vdi, atBytes, Buffer.alloc(2 * mib, 0x99));
+    } catch {
+      return;
+    }
+  }
+}
+
+/** Nothing is merged until told to: each run makes the chains longer. */
+function chainFull(side: Side): FaultPoint {
+  return {
+    name: `on the ${side}`,
+    from: 'empty',
+    play: ({ victims }, random) =>
+      on(victims, spec({}), async (stage) => {
+        const other = side === 'source' ? 'target' : 'source';
+        for (let run = 1; ; run += 1) {
+          await stage.write(random);
+          const { report } = await stage.run();
+          const outcome = report.vms[0]?.outcome;
+          if (outcome?.kind === 'replicated') await stage.pool(other).control.coalesce();
+          else if (outcome?.kind === 'failed' && outcome.error.code === 'SR_BACKEND_FAILURE_109') break;
+          else throw new Wrong([`run ${String(run)}: ${JSON.stringify(outcome)}`]);
+          if (run > 40) throw new Wrong(['the chain never came to its limit']);
+        }
+        await stage.judge.commitsTrue();
+        await stage.pool(side).control.coalesce();
+        await recover(stage);
+        return undefined;
+      }),
+  };
+}

@@ -1,0 +1,221 @@
+/** Two simulated pools, a VM with two disks, a job between them, and everything that a fault point does there. */
+import { keepLatest } from '../../lib/planner/job';
+import { randomUUID } from 'node:crypto';
+import { runJob } from '../../lib/engine';
+import type { RunContext, RunEvent, RunJobOptions, RunReport } from '../../lib/engine';
+import type { SegmentLimits } from '../../lib/engine/data/write-segments';
+import type { JobDefinition } from '../../lib/planner/job';
+import type { SimulatedPool, SimulatorSpec } from '../../lib/simulator';
+import { Pool } from '../../lib/xapi';
+import type { PoolEndpoint } from '../../lib/xapi';
+import { endpointOf, Site } from '../engine/site';
+import { Admin } from './admin';
+import { quickClock } from './clock';
+import { Judge } from './judge';
+import type { Random } from './random';
+import type { Victims } from './victims';
+
+export const mib = 1024 ** 2;
+export const vmName = 'db1';
+
+export type Side = 'source' | 'target';
+
+/** Small disks: what breaks is the order of calls and bytes, not their number. */
+export const smallSpec: SimulatorSpec = {
+  seed: 1,
+  pools: [
+    {
+      name: 'source',
+      hosts: [{ name: 'source-1' }, { name: 'source-2' }],
+      srs: [{ name: 'source-sr', type: 'ext', sizeBytes: 64 * 1024 * mib, default: true }],
+      networks: [{ name: 'lan' }],
+      vms: [
+        {
+          name: vmName,
+          tags: ['protect'],
+          running: true,
+          disks: [
+            { device: 0, name: 'root', sizeBytes: 16 * mib, sr: 'source-sr' },
+            { device: 1, name: 'data', sizeBytes: 24 * mib, sr: 'source-sr' },
+          ],
+          vifs: [{ network: 'lan', mac: '02:00:00:00:00:01' }],
+        },
+      ],
+    },
+    {
+      name: 'target',
+      hosts: [{ name: 'target-1' }, { name: 'target-2' }],
+      srs: [{ name: 'target-sr', type: 'ext', sizeBytes: 64 * 1024 * mib, default: true }],
+      networks: [{ name: 'dr-lan' }],
+      vms: [],
+    },
+  ],
+};
+
+/** Something that happens right before the engine's nth call of a method (or opening of a transfer). */
+export interface Gate {
+  readonly side: Side;
+  readonly method: string;
+  /** Default 1. */
+  readonly nth?: number;
+  readonly act: (stage: Stage) => Promise<unknown>;
+}
+
+export interface StageRun {
+  readonly job?: JobDefinition;
+  readonly gates?: readonly Gate[];
+  readonly endpoints?: Readonly<Partial<Record<Side, PoolEndpoint>>>;
+  readonly context?: Partial<RunContext>;
+  readonly lockWaitMs?: number;
+  readonly limits?: SegmentLimits;
+}
+
+export interface Ended {
+  readonly report: RunReport;
+  readonly events: readonly RunEvent[];
+}
+
+/** Segments end by bytes alone: the quick clock would cut them by time wherever the machine is slow. */
+export const limits: SegmentLimits = { bytesMax: 4 * mib, durationMaxMs: 3_600_000 };
+
+export class Stage implements AsyncDisposable {
+  readonly site: Site;
+  readonly victims: Victims;
+  readonly judge: Judge;
+  readonly admin: Readonly<Record<Side, Admin>>;
+  readonly vm: string;
+  job: JobDefinition;
+  /** How often whole blocks were written: each time with another content. */
+  blocksWritten = 0;
+  pointsPlayed = 0;
+
+  private constructor(site: Site, job: JobDefinition, vm: string, victims: Victims) {
+    this.site = site;
+    this.job = job;
+    this.vm = vm;
+    this.victims = victims;
+    this.admin = { source: new Admin(site.source), target: new Admin(site.target) };
+    this.judge = new Judge(this);
+  }
+
+  static async open(
+    victims: Victims,
+    spec: SimulatorSpec = smallSpec,
+    job: Partial<JobDefinition> = {},
+  ): Promise<Stage> {
+    const site = await Site.start(spec);
+    try {
+      const vm = await site.source.control.vmUuid(vmName);
+      const retention = keepLatest(2);
+      return new Stage(site, await site.job({ retention, ...job }), vm, victims);
+    } catch (error) {
+      await site[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  pool(side: Side): SimulatedPool {
+    return this.site[side];
+  }
+
+  /**
+   * What a guest does between two runs: a stretch over three blocks of one disk, a little on the other, some zeros.
+   * Wherever it falls, as many blocks are touched: runs of one kind make the same calls.
+   */
+  async write(random: Random): Promise<void> {
+    const fill = 1 + random.below(254);
+    await this.fill(0, 2 * mib * random.below(5) + 4096 * random.below(100), 5 * mib, fill);
+    const block = 2 * mib * random.below(12);
+    await this.fill(1, block + 512 * random.below(300), 512 * (1 + random.below(300)), fill + 1);
+    await this.fill(1, block + mib, 65_536, 0);
+  }
+
+  /** Writes to a disk of the VM as its guest does. */
+  async fill(device: number, atBytes: number, lengthBytes: number, value: number): Promise<void> {
+    const { control } = this.site.source;
+    await control.writeDisk(await control.diskOf(this.vm, device), atBytes, Buffer.alloc(lengthBytes, value));
+  }
+
+  /** A run of the engine in this process, with sessions of its own. */
+  async run(options: StageRun = {}): Promise<Ended> {
+    const source = await this.#connect('source', options);
+    const target = await this.#connect('target', options).catch(async (error: unknown) => {
+      await source.disconnect();
+      throw error;
+    });
+    const events: RunEvent[] = [];
+    try {
+      const given: RunJobOptions = {
+        job: options.job ?? this.job,
+        source,
+        target,
+        limits: options.limits ?? limits,
+        lockWaitMs: options.lockWaitMs ?? 0,
+        context: {
+          runId: randomUUID(),
+          who: 'fault table',
+          clock: quickClock,
+          signal: new AbortController().signal,
+          ...options.context,
+          emit: (event) => {
+            events.push(event);
+            options.context?.emit?.(event);
+          },
+        },
+      };
+      return { report: await runJob(given), events };
+    } finally {
+      await Promise.all([source.disconnect(), target.disconnect()]);
+    }
+  }
+
+  async #connect(side: Side, { endpoints, gates }: StageRun): Promise<Pool> {
+    const pool = await Pool.connect(endpoints?.[side] ?? endpointOf(this.pool(side)));
+    const own = (gates ?? []).filter((one) => one.side === side);
+    this.#gate(pool, side, own);
+    return pool;
+  }
+
+  /** Holds the engine before certain calls: nothing of it moves on until the gate's act is over. */
+  #gate(pool: Pool, side: Side, gates: readonly Gate[]): void {
+    const counts = new Map<string, number>();
+    const pass = async (method: string): Promise<void> => {
+      const count = (counts.get(method) ?? 0) + 1;
+      counts.set(method, count);
+      if (side === 'source' && method === 'VDI.destroy') await this.judge.remember();
+      for (const one of gates) if (one.method === method && (one.nth ?? 1) === count) await one.act(this);
+    };
+    const [call, callTask] = [pool.call.bind(pool), pool.callTask.bind(pool)];
+    const [openExport, openImport] = [pool.openExport.bind(pool), pool.openImport.bind(pool)];
+    pool.call = async (method, params, options) => {
+      await pass(method);
+      return call(method, params, options);
+    };
+    pool.callTask = async (method, params, options) => {
+      await pass(method);
+      return callTask(method, params, options);
+    };
+    pool.openExport = async (request, options) => {
+      await pass('openExport');
+      return openExport(request, options);
+    };
+    pool.openImport = async (request, options) => {
+      await pass('openImport');
+      return openImport(request, options);
+    };
+  }
+
+  async clearFaults(): Promise<void> {
+    await Promise.all([this.site.source.control.clearFaults(), this.site.target.control.clearFaults()]);
+  }
+
+  /** Lets the lease of a dead holder run out. */
+  async outwaitLease(): Promise<void> {
+    await this.site.target.control.advanceClock(125_000);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.admin.source.leave(), this.admin.target.leave()]).catch(() => undefined);
+    await this.site[Symbol.asyncDispose]();
+  }
+}

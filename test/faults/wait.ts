@@ -1,0 +1,17 @@
+const pollMs = 5;
+const waitMaxMs = 20_000;
+
+/** Waits until `holds`, at most twenty seconds. */
+export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + waitMaxMs;
+  while (!(await holds())) {
+    if (performance.now() > deadlineMs) throw new Error(`waited ${String(waitMaxMs)} ms in vain: ${what}`);
+    await pause(pollMs);
+  }
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
+}
