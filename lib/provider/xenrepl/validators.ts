@@ -1,8 +1,9 @@
 import { Cron } from 'croner';
+import type { Weekday } from '../../planner/job';
 import { isJobId } from '../../planner/job-keys';
 import { isArray, show } from '../framework';
 import type { Validator } from '../framework';
-import { parseInterval } from './interval';
+import { formatInterval, parseInterval } from './interval';
 import { canonical, isUuid } from './spelling';
 
 export const notEmpty: Validator = (value) => (value === '' ? 'It must not be empty.' : null);
@@ -40,10 +41,34 @@ export const uuids: Validator = (value) => {
 export const noEmptyText: Validator = (value) =>
   isArray(value) && value.includes('') ? 'It must not hold an empty text.' : null;
 
-export const interval: Validator = (value) =>
-  typeof value === 'string' && parseInterval(value) !== null
+/** A length of time, of at least so many milliseconds and at most a year. */
+export function interval(minMs: number, example: string): Validator {
+  return (value) => {
+    const lengthMs = typeof value === 'string' ? parseInterval(value) : null;
+    if (lengthMs !== null && lengthMs >= minMs) return null;
+    return (
+      `It must be a length of time like ${example}, with ms, s, m, h or d behind a whole number, ` +
+      `from ${formatInterval(minMs)} to a year, not ${JSON.stringify(value)}.`
+    );
+  };
+}
+
+/** `06:30`; only the end of a window may be `24:00`. */
+export const timeOfDay: Validator = (value) =>
+  typeof value === 'string' && /^(?:[01]\d|2[0-3]):[0-5]\d$|^24:00$/.test(value)
     ? null
-    : `It must be minutes, hours or days like "15m", "2h" or "1d", at most a year, not ${JSON.stringify(value)}.`;
+    : `It must be a time of day of two digits each, like "06:30", not ${JSON.stringify(value)}.`;
+
+/** Days on which a window begins, none of them twice. */
+export const weekdays: Validator = (value) => {
+  const days = isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+  const strange = days.find((day) => !(allWeekdays as readonly string[]).includes(day));
+  if (strange !== undefined) return `"${strange}" is no day of the week. Write ${allWeekdays.join(', ')}.`;
+  const twice = days.find((day, index) => days.indexOf(day) !== index);
+  return twice === undefined ? null : `"${twice}" stands in the list twice.`;
+};
+
+const allWeekdays: readonly Weekday[] = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 
 export const timeZone: Validator = (value) => {
   try {

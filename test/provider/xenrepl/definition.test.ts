@@ -14,6 +14,16 @@ const text = fc.string({ minLength: 1, maxLength: 12 });
 const uuid = fc.uuid().chain((lower) => fc.constantFrom(lower, lower.toUpperCase()));
 const maybe = <T>(some: fc.Arbitrary<T>) => fc.option(some, { nil: null });
 
+const timeZone = fc.constantFrom('UTC', 'Europe/Berlin', 'America/New_York');
+const length = fc.constantFrom('90s', '15m', '60m', '1h', '24h', '1d');
+const timeOfDay = fc.constantFrom('00:00', '06:30', '22:00', '23:59');
+const window = {
+  days: maybe(fc.uniqueArray(fc.constantFrom('mon', 'wed', 'sun'), { maxLength: 3 })),
+  from: timeOfDay,
+  to: timeOfDay,
+  time_zone: maybe(timeZone),
+};
+
 /** Any configuration that passes validation, in the spelling of any user. */
 const configuration: fc.Arbitrary<ValueObject> = fc
   .record({
@@ -37,9 +47,45 @@ const configuration: fc.Arbitrary<ValueObject> = fc
     retention: maybe(
       fc.record({
         latest: maybe(fc.integer({ min: 1, max: 100 })),
+        hourly: maybe(fc.integer({ min: 0, max: 24 })),
+        daily: maybe(fc.integer({ min: 0, max: 24 })),
+        weekly: maybe(fc.integer({ min: 0, max: 24 })),
+        monthly: maybe(fc.integer({ min: 0, max: 24 })),
+        time_zone: maybe(timeZone),
         source_latest: maybe(fc.integer({ min: 1, max: 9 })),
       }),
     ),
+    initial_copy: maybe(fc.constantFrom('auto', 'seed')),
+    rpo: maybe(length),
+    jitter: maybe(length),
+    blackouts: maybe(fc.array(fc.record(window), { maxLength: 3 })),
+    snapshot: maybe(
+      fc.record({
+        mode: maybe(fc.constantFrom('disk', 'quiesce', 'memory', 'offline')),
+        group_skew: maybe(fc.constantFrom('500ms', '5s', '60s', '1m')),
+      }),
+    ),
+    transfer: maybe(
+      fc.record({
+        method: maybe(fc.constantFrom('auto', 'export', 'nbd')),
+        enable_cbt: maybe(fc.boolean()),
+        drop_snapshot_data: maybe(fc.boolean()),
+        verify: maybe(fc.constantFrom('none', 'sampled', 'full')),
+      }),
+    ),
+    limits: maybe(
+      fc.record({
+        bytes_per_second: maybe(fc.integer({ min: 1 })),
+        windows: maybe(
+          fc.array(fc.record({ ...window, bytes_per_second: maybe(fc.integer({ min: 1 })) }), {
+            maxLength: 3,
+          }),
+        ),
+        transfers_per_pool: maybe(fc.integer({ min: 1, max: 64 })),
+        transfers_per_sr: maybe(fc.integer({ min: 1, max: 64 })),
+      }),
+    ),
+    max_chain_depth: maybe(fc.integer({ min: 2, max: 30 })),
     network_map: maybe(
       fc
         .uniqueArray(fc.tuple(fc.oneof(text, uuid), fc.oneof(text, uuid)), {
@@ -62,7 +108,6 @@ const identity = {
   sourcePoolUuid: null,
   targetPoolUuid: 'pool',
   srUuid: 'sr',
-  initialCopy: 'auto',
 } as const;
 const lookedUp = {
   job_id: identity.jobId,
@@ -88,6 +133,40 @@ test('what is written to the pool reads back as exactly the state that was plann
   );
 });
 
+test('a definition that was written before there were these choices reads as their defaults', () => {
+  const written = {
+    schemaVersion: 1,
+    jobId: identity.jobId,
+    scheduleId: 's',
+    name: 'web',
+    enabled: true,
+    source: { poolName: 'paris', poolUuid: null },
+    target: { poolName: 'munich', poolUuid: 'pool', srUuid: 'sr' },
+    selection: { uuids: [], tags: ['dr'] },
+    schedule: { kind: 'manual' },
+    retention: { latest: 3, sourceLatest: 1 },
+    networkMap: {},
+    onUnmappedNetwork: 'fail',
+    onMissingBase: 'fail',
+    onDivergence: 'fail',
+    concurrency: 2,
+  };
+  const found = decodeJobs({ [jobKey(identity.jobId, 1)]: JSON.stringify(written) }).jobs.get(identity.jobId);
+  if (found === undefined) throw new Error('the definition cannot be read');
+  const config = {
+    ...none,
+    name: 'web',
+    source_pool: 'paris',
+    target_pool: 'munich',
+    target_sr: 'sr',
+    vm_tags: ['dr'],
+  };
+  const planned: ValueObject = { ...planValues(attributes, config, null), ...lookedUp };
+  // As it stands in a state of that time: what was no argument is null.
+  const state = { ...planned, limits: null, snapshot: null, transfer: null, max_chain_depth: null };
+  expect(settle(attributes, toState(found.definition, 1, state), state)).toEqual(planned);
+});
+
 test('after an import, with nothing known but the pool, the plan changes no more than the name of the SR', () => {
   fc.assert(
     fc.property(configuration, (config) => {
@@ -103,9 +182,10 @@ test('after an import, with nothing known but the pool, the plan changes no more
         (name) => JSON.stringify(next[name]) !== JSON.stringify(imported[name]),
       );
       // An empty list that is written out is not the same as none; whether replicas go is known to Terraform alone.
-      const allowed = ['target_sr', 'delete_replicas_on_destroy', 'vm_uuids', 'vm_tags', 'network_map'];
+      const mayBeEmpty = ['vm_uuids', 'vm_tags', 'network_map', 'blackouts'];
+      const allowed = ['target_sr', 'delete_replicas_on_destroy', ...mayBeEmpty];
       expect(changed.filter((name) => !allowed.includes(name))).toEqual([]);
-      for (const name of ['vm_uuids', 'vm_tags', 'network_map'].filter((one) => changed.includes(one))) {
+      for (const name of mayBeEmpty.filter((one) => changed.includes(one))) {
         expect(Object.keys(config[name] as object)).toEqual([]);
       }
     }),
@@ -113,6 +193,8 @@ test('after an import, with nothing known but the pool, the plan changes no more
 });
 
 test.each([
+  ['500ms', 500],
+  ['30s', 30_000],
   ['15m', 900_000],
   ['2h', 7_200_000],
   ['1d', 86_400_000],
@@ -130,8 +212,8 @@ test.each([
 
 test('an interval reads back as it was', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 525_600 }), (minutes) => {
-      expect(parseInterval(formatInterval(minutes * 60_000))).toBe(minutes * 60_000);
+    fc.property(fc.integer({ min: 1, max: 525_600 }), fc.constantFrom(1, 1000, 60_000), (amount, unitMs) => {
+      expect(parseInterval(formatInterval(amount * unitMs))).toBe(amount * unitMs);
     }),
   );
 });

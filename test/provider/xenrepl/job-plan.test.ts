@@ -390,6 +390,60 @@ describe('apply', () => {
   });
 });
 
+const every = { every: '1h', cron: null, time_zone: null };
+const blackout = { days: ['sat'], from: '22:00', to: '06:00', time_zone: null };
+const limits = { bytes_per_second: null, windows: null, transfers_per_pool: null, transfers_per_sr: null };
+const transfer = { method: null, enable_cbt: null, drop_snapshot_data: null, verify: null };
+
+/** Arguments of how, how often and how fast, each wrong in one way. */
+const wrongTuning: readonly (readonly [string, ValueObject, Path])[] = [
+  ['fewer than no tier', { retention: { latest: null, daily: -1 } }, ['retention', 'daily']],
+  ['a zone of retention that is none', { retention: { time_zone: 'Mars' } }, ['retention', 'time_zone']],
+  ['an initial copy that is none', { initial_copy: 'mail' }, ['initial_copy']],
+  ['an RPO without a unit', { rpo: '60' }, ['rpo']],
+  ['an RPO of seconds', { rpo: '30s' }, ['rpo']],
+  ['an RPO that the pace cannot keep', { rpo: '59m', schedule: every }, ['rpo']],
+  [
+    'an RPO that the cron cannot keep',
+    { rpo: '23h', schedule: { every: null, cron: '0 22 * * *', time_zone: 'Europe/Berlin' } },
+    ['rpo'],
+  ],
+  ['a jitter as long as the pace', { jitter: '60m', schedule: every }, ['jitter']],
+  ['a day that is none', { blackouts: [{ ...blackout, days: ['sun', 'so'] }] }, ['blackouts', 0, 'days']],
+  ['a day twice', { blackouts: [{ ...blackout, days: ['sat', 'sat'] }] }, ['blackouts', 0, 'days']],
+  ['an hour of one digit', { blackouts: [{ ...blackout, from: '6:00' }] }, ['blackouts', 0, 'from']],
+  ['an hour too late', { blackouts: [{ ...blackout, to: '24:01' }] }, ['blackouts', 0, 'to']],
+  ['a begin at the end', { blackouts: [{ ...blackout, from: '24:00' }] }, ['blackouts', 0, 'from']],
+  [
+    'a zone of a window that is none',
+    { blackouts: [{ ...blackout, time_zone: 'Mars' }] },
+    ['blackouts', 0, 'time_zone'],
+  ],
+  ['never or always', { blackouts: [blackout, { ...blackout, to: '22:00' }] }, ['blackouts', 1]],
+  ['a snapshot that is none', { snapshot: { mode: 'warm', group_skew: null } }, ['snapshot', 'mode']],
+  ['a skew without a unit', { snapshot: { mode: null, group_skew: '5' } }, ['snapshot', 'group_skew']],
+  ['a method that is none', { transfer: { ...transfer, method: 'fax' } }, ['transfer', 'method']],
+  [
+    'data dropped that the method needs',
+    { transfer: { ...transfer, method: 'export', drop_snapshot_data: true } },
+    ['transfer', 'drop_snapshot_data'],
+  ],
+  [
+    'tracking that the method does not use',
+    { transfer: { ...transfer, method: 'export', enable_cbt: true } },
+    ['transfer', 'enable_cbt'],
+  ],
+  ['a verification that is none', { transfer: { ...transfer, verify: 'some' } }, ['transfer', 'verify']],
+  ['a rate of nothing', { limits: { ...limits, bytes_per_second: 0 } }, ['limits', 'bytes_per_second']],
+  [
+    'half a byte',
+    { limits: { ...limits, windows: [{ ...blackout, bytes_per_second: 0.5 }] } },
+    ['limits', 'windows', 0, 'bytes_per_second'],
+  ],
+  ['no stream', { limits: { ...limits, transfers_per_sr: 0 } }, ['limits', 'transfers_per_sr']],
+  ['chains too deep for storage', { max_chain_depth: 31 }, ['max_chain_depth']],
+];
+
 describe('arguments', () => {
   const wrong: readonly (readonly [string, ValueObject, Path])[] = [
     ['an empty name', { name: '' }, ['name']],
@@ -437,12 +491,42 @@ describe('arguments', () => {
     ['two schedules', { schedule: { every: '1h', cron: '0 0 * * *', time_zone: null } }, ['schedule']],
     ['a schedule without one', { schedule: { every: null, cron: null, time_zone: null } }, ['schedule']],
   ];
-  test.each(wrong)('%s is an error at its path', async (_title, more, path) => {
+  test.each([...wrong, ...wrongTuning])('%s is an error at its path', async (_title, more, path) => {
     const server = await serverOf();
     const { diagnostics } = await server.validateResource('xenrepl_job', { ...config, ...more });
     expect(diagnostics.map((diagnostic) => [diagnostic.severity, diagnostic.path])).toEqual([
       ['error', path],
     ]);
+  });
+
+  test('the reason is told', async () => {
+    const server = await serverOf();
+    const more = { rpo: '30m', schedule: every };
+    const { diagnostics } = await server.validateResource('xenrepl_job', { ...config, ...more });
+    expect(diagnostics[0]?.detail).toBe(
+      'rpo is 30m, but runs start every 1h: between two of them the newest recovery point is older than that. ' +
+        'Let the job run more often, or promise less.',
+    );
+  });
+
+  test.each<[string, ValueObject]>([
+    ['a promise as long as the pace', { rpo: '60m', jitter: '59m', schedule: every }],
+    ['a night and a day', { rpo: '24h', schedule: { every: null, cron: '0 22 * * *', time_zone: null } }],
+    ['a promise that nobody schedules', { rpo: '5m' }],
+    ['a whole day', { blackouts: [{ ...blackout, from: '00:00', to: '24:00' }] }],
+    ['windows that are not known', { blackouts: UNKNOWN, limits: { ...limits, windows: UNKNOWN } }],
+  ])('%s is accepted', async (_title, more) => {
+    const server = await serverOf();
+    const { diagnostics } = await server.validateResource('xenrepl_job', { ...config, ...more });
+    expect(diagnostics).toEqual([]);
+  });
+
+  test('more recovery points than a chain may have layers are warned of: runs would be put off for ever', async () => {
+    const server = await serverOf();
+    const more = { retention: { latest: 7, hourly: 24, time_zone: null } };
+    const { diagnostics } = await server.validateResource('xenrepl_job', { ...config, ...more });
+    expect(brief(diagnostics)).toEqual([['warning', 'Retention May Outgrow the Chain', ['retention']]]);
+    expect(diagnostics[0]?.detail).toContain('up to 31 recovery points');
   });
 
   test('whatever is unknown may still turn out well', async () => {

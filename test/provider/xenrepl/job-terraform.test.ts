@@ -1,5 +1,24 @@
+import { jobDefaults, keepLatest } from '../../../lib/planner/job';
 import { ids } from './fake-pools';
 import { Stage, job } from './stage';
+
+/** Says everything about how and when a job copies. */
+const tuned = `
+  initial_copy = "seed"
+  jitter       = "90s"
+  blackouts = [
+    { days = ["sat", "sun"], from = "22:00", to = "06:00", time_zone = "Europe/Berlin" },
+    { from = "12:00", to = "13:00" },
+  ]
+  snapshot = { mode = "quiesce", group_skew = "5s" }
+  transfer = { method = "nbd", enable_cbt = true, verify = "sampled" }
+  limits = {
+    bytes_per_second   = 50 * 1024 * 1024
+    windows            = [{ from = "20:00", to = "05:00" }]
+    transfers_per_pool = 6
+  }
+  max_chain_depth = 25
+`;
 
 let stage: Stage;
 beforeEach(() => {
@@ -82,6 +101,7 @@ test('state lost: apply refuses with the import command, import takes over, and 
     on_missing_base            = "full"
     enabled                    = false
     concurrency                = 4
+    ${tuned}
   `);
   await stage.apply(everything);
   const { job_id: jobId } = stage.state();
@@ -231,11 +251,52 @@ test('a change made on the pool is shown and undone', async () => {
   expect(stage.state()).toMatchObject({ concurrency: 2, revision: 3 });
 });
 
-test('what is no argument (a seed that is waited for) outlives an update', async () => {
+test('a job that waits for a seed, with everything said about how and when, is changed in place', async () => {
+  const everything = `
+    schedule  = { every = "15m" }
+    rpo       = "60m"
+    retention = { latest = 4, hourly = 6, daily = 7, monthly = 2, time_zone = "Europe/Berlin" }
+    ${tuned}`;
+  const created = await stage.apply(job(everything));
+  expect(created.stderr).toBe('');
+  expect(stage.definition()).toMatchObject({
+    initialCopy: 'seed',
+    schedule: { kind: 'every', intervalMs: 900_000 },
+    retention: { latest: 4, hourly: 6, daily: 7, weekly: 0, monthly: 2, timeZone: 'Europe/Berlin' },
+    rpoMs: 3_600_000,
+    jitterMs: 90_000,
+    blackouts: [
+      { days: ['sat', 'sun'], from: '22:00', to: '06:00', timeZone: 'Europe/Berlin' },
+      { days: [], from: '12:00', to: '13:00', timeZone: 'UTC' },
+    ],
+    snapshot: { mode: 'quiesce', groupSkewMs: 5000 },
+    transfer: { method: 'nbd', enableCbt: true, dropSnapshotData: false, verify: 'sampled' },
+    limits: {
+      bytesPerSecond: 52_428_800,
+      windows: [{ days: [], from: '20:00', to: '05:00', timeZone: 'UTC', bytesPerSecond: null }],
+      transfersPerPool: 6,
+      transfersPerSr: 4,
+    },
+    maxChainDepth: 25,
+  });
+  expect(await stage.planCode()).toBe(0);
+
+  const changed = await stage.apply(job(everything.replace('"seed"', '"auto"').replace('"60m"', '"2h"')));
+  expect(changed.stdout).toContain('0 added, 1 changed, 0 destroyed');
+  expect(stage.definition()).toMatchObject({ initialCopy: 'auto', rpoMs: 7_200_000, jitterMs: 90_000 });
+
+  // Left out again, each falls back to its default.
   await stage.apply(job());
-  stage.changeOnPool((definition) => ({ ...definition, initialCopy: 'seed' }));
-  await stage.apply(job('concurrency = 5'));
-  expect(stage.definition()).toMatchObject({ concurrency: 5, initialCopy: 'seed' });
+  expect(stage.definition()).toMatchObject({ ...jobDefaults, retention: keepLatest(3) });
+  expect(await stage.planCode()).toBe(0);
+});
+
+test('a definition that an older release wrote is taken over without a change', async () => {
+  await stage.apply(job());
+  stage.changeOnPool((definition) =>
+    Object.fromEntries(Object.entries(definition).filter(([name]) => !(name in jobDefaults))),
+  );
+  expect(await stage.planCode()).toBe(0);
 });
 
 test('a change made on the pool between plan and apply is not overwritten', async () => {

@@ -26,6 +26,14 @@ const inDefinition = [
   'on_missing_base',
   'on_divergence',
   'concurrency',
+  'initial_copy',
+  'rpo',
+  'jitter',
+  'blackouts',
+  'snapshot',
+  'transfer',
+  'limits',
+  'max_chain_depth',
 ] as const;
 
 /**

@@ -3,13 +3,15 @@ import type { Pool } from '../../../xapi';
 import { UNKNOWN, describe, show, warning } from '../../framework';
 import type { Resource, Value, ValueObject } from '../../framework';
 import { UnreachableError } from '../connections';
+import { text } from '../known';
 import { assertSamePool, usePool } from '../session';
 import type { Session, SessionContext } from '../session';
 import { canonical } from '../spelling';
-import { text, toDefinition, toState } from './definition';
+import { toDefinition, toState } from './definition';
 import { findSr } from './lookups';
 import { planJob } from './plan';
-import { jobSchema, validateJob } from './schema';
+import { jobSchema } from './schema';
+import { validateJob } from './validate';
 
 /** `xenrepl_job`: the definition of a job in `pool.other_config` of its target pool. Never transfers a byte. */
 export const jobResource: Resource<Session> = {
@@ -40,7 +42,6 @@ async function create(planned: ValueObject, context: SessionContext): Promise<Va
       sourcePoolUuid: await sourcePoolUuid(planned, context),
       targetPoolUuid: target.uuid,
       srUuid: await srUuid(target, planned, context),
-      initialCopy: 'auto',
     });
     return write(target, definition, planned, context);
   });
@@ -97,7 +98,6 @@ async function update(
       sourcePoolUuid: await sourcePoolUuid(planned, context),
       targetPoolUuid: target.uuid,
       srUuid: await srUuid(target, planned, context),
-      initialCopy: found.definition.initialCopy,
     });
     return isEqual(definition, found.definition)
       ? toState(definition, found.revision, planned)

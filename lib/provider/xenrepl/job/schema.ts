@@ -1,11 +1,11 @@
-import { UNKNOWN, error, isArray, isObject, show } from '../../framework';
-import type { Attribute, Diagnostic, Schema, Value, ValueObject } from '../../framework';
-import { parseInterval } from '../interval';
+import { jobDefaults } from '../../../planner/job';
+import type { Attribute, Schema } from '../../framework';
 import { sameButForCase } from '../spelling';
 import * as check from '../validators';
+import { blackouts, limits, retention, sameInterval, schedule, snapshot, transfer } from './nested';
 
 const streams = 'each VM at once takes a stream from the source and one to the target';
-const points = 'one must stay, and each one adds a layer to the chain of every disk';
+const layers = 'two is a copy and what changed since, and storage refuses chains of more than 30';
 
 const text = { type: 'string' } as const;
 const computed = { type: 'string', computed: true } as const;
@@ -20,68 +20,6 @@ function choice(fallback: string, other: string, description: string): Attribute
     description: `${description} Default: \`${fallback}\`.`,
   };
 }
-
-const schedule: Attribute = {
-  type: {
-    nesting: 'single',
-    attributes: {
-      every: {
-        ...text,
-        optional: true,
-        validate: [check.interval],
-        sameAs: (left, right) => parseInterval(show(left)) === parseInterval(show(right)),
-        description: 'At a steady pace: minutes, hours or days, like `15m`, `2h` or `1d`.',
-      },
-      cron: {
-        ...text,
-        optional: true,
-        validate: [check.cron],
-        description:
-          'At the times of a cron expression of five fields: minute, hour, day of month, month, day of week.',
-      },
-      time_zone: {
-        ...text,
-        optional: true,
-        computed: true,
-        default: 'UTC',
-        validate: [check.timeZone],
-        description: 'IANA time zone of the cron expression. Default: `UTC`.',
-      },
-    },
-  },
-  optional: true,
-  description:
-    'When the agent runs the job by itself; one of `every` and `cron`. Without it the job runs only when asked.',
-};
-
-const retention: Attribute = {
-  type: {
-    nesting: 'single',
-    attributes: {
-      latest: {
-        type: 'number',
-        optional: true,
-        computed: true,
-        default: 3,
-        validate: [check.wholeNumber(1, 100, points)],
-        description: 'Recovery points kept per replica, 1 to 100. Default: 3.',
-      },
-      source_latest: {
-        type: 'number',
-        optional: true,
-        computed: true,
-        default: 1,
-        validate: [check.wholeNumber(1, 100, 'the next delta needs the newest snapshot')],
-        description: 'Snapshots kept per VM on the source, besides the newest base, 1 to 100. Default: 1.',
-      },
-    },
-  },
-  optional: true,
-  computed: true,
-  default: { latest: 3, source_latest: 1 },
-  description:
-    'How many recovery points are kept. The newest one that a delta can build on is never destroyed.',
-};
 
 export const jobSchema: Schema = {
   version: 0,
@@ -162,6 +100,44 @@ export const jobSchema: Schema = {
       'overwrite',
       "What happens where somebody else wrote to the replica's disks: `fail`, or `overwrite` what they wrote.",
     ),
+    initial_copy: choice(
+      'auto',
+      'seed',
+      'How the first copy gets to the target: sent by the first run (`auto`), or carried by hand (`seed`): runs wait for ' +
+        'it and never send a full by themselves. See `xenrepl_seed`.',
+    ),
+    rpo: {
+      ...text,
+      optional: true,
+      validate: [check.interval(60_000, '"1h"')],
+      sameAs: sameInterval,
+      description:
+        'Promise that the newest recovery point is never older than this, like `1h`; not shorter than the schedule allows. ' +
+        'Default: no promise.',
+    },
+    jitter: {
+      ...text,
+      optional: true,
+      validate: [check.interval(1000, '"5m"')],
+      sameAs: sameInterval,
+      description:
+        'Scheduled starts are put off by up to this, by the same time for this job each time, so that jobs do not all start ' +
+        'at once. Default: not at all.',
+    },
+    blackouts,
+    snapshot,
+    transfer,
+    limits,
+    max_chain_depth: {
+      type: 'number',
+      optional: true,
+      computed: true,
+      default: jobDefaults.maxChainDepth,
+      validate: [check.wholeNumber(2, 30, layers)],
+      description:
+        "Layers that a disk's chain may have, on either side, before a run is put off until storage has merged some, 2 to 30. " +
+        `Default: ${String(jobDefaults.maxChainDepth)}.`,
+    },
     concurrency: {
       type: 'number',
       optional: true,
@@ -204,49 +180,3 @@ export const jobSchema: Schema = {
     },
   },
 };
-
-/** What needs several arguments at once. Unknown ones may still turn out well. */
-export function validateJob(config: ValueObject): readonly Diagnostic[] {
-  return [...validateSelection(config), ...validateSchedule(config)];
-}
-
-function validateSelection(config: ValueObject): readonly Diagnostic[] {
-  const lists: readonly Value[] = [config['vm_uuids'] ?? null, config['vm_tags'] ?? null];
-  const named = lists.some((list) => list === UNKNOWN || (isArray(list) && list.length > 0));
-  if (named) return [];
-  return [
-    error(
-      'No VM Selected',
-      'vm_uuids or vm_tags must name at least one VM or tag: a job without VMs protects nothing.',
-      ['vm_uuids'],
-    ),
-  ];
-}
-
-function validateSchedule(config: ValueObject): readonly Diagnostic[] {
-  const found = config['schedule'] ?? null;
-  if (!isObject(found)) return [];
-  const every = found['every'] ?? null;
-  const cron = found['cron'] ?? null;
-  const timeZone = found['time_zone'] ?? null;
-  if (every === UNKNOWN || cron === UNKNOWN) return [];
-  if ((every === null) === (cron === null)) {
-    return [
-      error(
-        'Ambiguous Schedule',
-        'schedule must have one of every ("15m", "2h", "1d") and cron ("0 22 * * *"). Leave schedule out for a job that ' +
-          'runs only when asked.',
-        ['schedule'],
-      ),
-    ];
-  }
-  if (every !== null && timeZone !== null && timeZone !== UNKNOWN) {
-    return [
-      error('Time Zone Without Effect', 'time_zone is for cron only: a steady pace has no time of day.', [
-        'schedule',
-        'time_zone',
-      ]),
-    ];
-  }
-  return [];
-}

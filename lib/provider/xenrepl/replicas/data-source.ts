@@ -1,7 +1,7 @@
 import { warning } from '../../framework';
 import type { Attributes, DataSource, Value, ValueObject } from '../../framework';
 import { UnreachableError } from '../connections';
-import { text } from '../job/definition';
+import { text } from '../known';
 import { usePool } from '../session';
 import type { Session, SessionContext } from '../session';
 import { canonical } from '../spelling';
