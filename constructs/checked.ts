@@ -36,6 +36,21 @@ export function checkedChoice<Choice extends string>(
   );
 }
 
+/** The IANA time zone, if it is one or not known before Terraform runs; otherwise throws. */
+export function checkedTimeZone(property: string, timeZone: string): string {
+  if (Token.isUnresolved(timeZone)) return timeZone;
+  try {
+    new Intl.DateTimeFormat('en', { timeZone });
+    return timeZone;
+  } catch (cause) {
+    throw new Error(
+      `${property} must be an IANA time zone such as "Europe/Berlin" or "UTC", not "${timeZone}": ` +
+        'the agent may run on a machine that is set to another zone',
+      { cause },
+    );
+  }
+}
+
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The uuids, if each is one, none twice, or not known before Terraform runs; otherwise throws. */

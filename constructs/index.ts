@@ -1,7 +1,9 @@
 /*
  * Replication of XenServer and XCP-ng virtual machines in a CDKTF app: what the user wants, checked at synth.
  */
+export { DataRate } from './data-rate';
 export { Duration } from './duration';
+export type { LimitOptions, RateWindow, SnapshotOptions, TransferOptions } from './job-options';
 export { XenReplicationProvider } from './provider';
 export type { XenReplicationProviderProps } from './provider';
 export { ReplicationJob } from './replication-job';
@@ -12,5 +14,7 @@ export { Retention } from './retention';
 export type { RetentionOptions } from './retention';
 export { Schedule } from './schedule';
 export type { CronOptions } from './schedule';
+export { TimeWindow } from './time-window';
+export type { TimeWindowOptions, Weekday } from './time-window';
 /** The provider's own resources, one class each, for what the constructs above leave out. */
 export * as bindings from './bindings';

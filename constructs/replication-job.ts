@@ -3,9 +3,13 @@ import { Construct } from 'constructs';
 import { Job } from './bindings/job';
 import type { JobConfig } from './bindings/job';
 import { checkedChoice, checkedInteger, checkedText, checkedUuids } from './checked';
+import type { Duration } from './duration';
+import { limitAttributes, snapshotAttributes, transferAttributes } from './job-options';
+import type { LimitOptions, SnapshotOptions, TransferOptions } from './job-options';
 import type { XenReplicationProvider } from './provider';
 import type { Retention } from './retention';
 import type { Schedule } from './schedule';
+import type { TimeWindow } from './time-window';
 
 /** What to replicate, where to, how often. */
 export interface ReplicationJobProps {
@@ -61,6 +65,49 @@ export interface ReplicationJobProps {
    * @default 'fail'
    */
   readonly onDivergence?: 'fail' | 'overwrite';
+  /**
+   * How the first copy gets to the target: sent by the first run (`auto`), or carried by hand (`seed`): runs wait for it
+   * and never send a full by themselves. See `ReplicaSeed`.
+   * @default 'auto'
+   */
+  readonly initialCopy?: 'auto' | 'seed';
+  /**
+   * Promise that the newest recovery point is never older than this. The agent starts early enough to keep it, and tells
+   * where it is broken. Not shorter than the schedule's interval.
+   * @default - no promise
+   */
+  readonly rpo?: Duration;
+  /**
+   * Scheduled starts are put off by up to this, by the same time for this job each time, so that jobs do not all start
+   * at once. Shorter than the schedule's interval.
+   * @default - not at all
+   */
+  readonly jitter?: Duration;
+  /**
+   * Times in which the agent starts no run; what is running goes on.
+   * @default - none
+   */
+  readonly blackouts?: readonly TimeWindow[];
+  /**
+   * How the source snapshot is taken.
+   * @default - of the disks alone, of each VM when its turn comes
+   */
+  readonly snapshot?: SnapshotOptions;
+  /**
+   * How the bytes travel, and what is read back of them.
+   * @default - by NBD with changed-block tracking where both are there, else by export; nothing is read back
+   */
+  readonly transfer?: TransferOptions;
+  /**
+   * What a run must not exceed; all its disks share it.
+   * @default - as fast as it goes, 8 disks at once per pool and 4 per storage repository
+   */
+  readonly limits?: LimitOptions;
+  /**
+   * Layers that a disk's chain may have, on either side, before a run is put off until storage has merged some: 2 to 30.
+   * @default 28
+   */
+  readonly maxChainDepth?: number;
   /**
    * VMs replicated at once, 1 to 16.
    * @default 2
@@ -186,8 +233,34 @@ function checkProps(props: ReplicationJobProps): void {
         'each VM at once takes a stream from the source and one to the target, which share the same hosts',
     });
   }
+  if (props.maxChainDepth !== undefined) {
+    checkedInteger('maxChainDepth', props.maxChainDepth, {
+      min: 2,
+      max: 30,
+      because: 'two is a copy and what changed since, and storage refuses chains of more than 30',
+    });
+  }
   checkPolicies(props);
+  checkPace(props);
   checkNetworkMap(props.networkMap ?? {});
+}
+
+/** Whether the schedule can keep the promise, and the jitter the schedule. */
+function checkPace({ schedule, rpo, jitter }: ReplicationJobProps): void {
+  const interval = schedule?.interval;
+  if (interval?.isKnown !== true) return;
+  if (rpo?.isKnown === true && rpo.toSeconds() < interval.toSeconds()) {
+    throw new Error(
+      `rpo must not be shorter than the schedule's interval (${interval.toString()}), and ${rpo.toString()} is: ` +
+        'between two runs the newest recovery point is older than that',
+    );
+  }
+  if (jitter?.isKnown === true && jitter.toSeconds() >= interval.toSeconds()) {
+    throw new Error(
+      `jitter must be shorter than the schedule's interval (${interval.toString()}), and ${jitter.toString()} is not: ` +
+        'a start could be put off beyond the next one',
+    );
+  }
 }
 
 function checkJobId(jobId: string): void {
@@ -198,7 +271,11 @@ function checkJobId(jobId: string): void {
   );
 }
 
-function checkPolicies({ onUnmappedNetwork, onMissingBase, onDivergence }: ReplicationJobProps): void {
+function checkPolicies(props: ReplicationJobProps): void {
+  const { initialCopy, onUnmappedNetwork, onMissingBase, onDivergence } = props;
+  if (initialCopy !== undefined) {
+    checkedChoice('initialCopy', initialCopy, ['auto', 'seed'], 'the first copy is sent or carried by hand');
+  }
   if (onUnmappedNetwork !== undefined) {
     checkedChoice('onUnmappedNetwork', onUnmappedNetwork, ['fail', 'omit'], 'a network is never guessed');
   }
@@ -233,7 +310,8 @@ function isEmpty(list: readonly string[]): boolean {
 
 /** What is not given stays out: the provider holds the defaults, and writes them into the plan. */
 function attributesOf(props: ReplicationJobProps): JobConfig {
-  const { vmUuids = [], vmTags = [], schedule, retention, networkMap, provider, ...scalars } = props;
+  const { vmUuids = [], vmTags = [], schedule, retention, networkMap, provider, ...others } = props;
+  const { rpo, jitter, blackouts, snapshot, transfer, limits, ...scalars } = others;
   return {
     ...scalars,
     ...(isEmpty(vmUuids) ? {} : { vmUuids: [...vmUuids] }),
@@ -241,6 +319,14 @@ function attributesOf(props: ReplicationJobProps): JobConfig {
     ...(schedule === undefined ? {} : { schedule: schedule.toAttributes() }),
     ...(retention === undefined ? {} : { retention: retention.toAttributes() }),
     ...(networkMap === undefined ? {} : { networkMap: { ...networkMap } }),
+    ...(rpo === undefined ? {} : { rpo: rpo.toString() }),
+    ...(jitter === undefined ? {} : { jitter: jitter.toString() }),
+    ...(blackouts === undefined || blackouts.length === 0
+      ? {}
+      : { blackouts: blackouts.map((window) => window.toAttributes()) }),
+    ...(snapshot === undefined ? {} : { snapshot: snapshotAttributes(snapshot) }),
+    ...(transfer === undefined ? {} : { transfer: transferAttributes(transfer) }),
+    ...(limits === undefined ? {} : { limits: limitAttributes(limits) }),
     ...(provider === undefined ? {} : { provider }),
   };
 }

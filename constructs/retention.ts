@@ -1,4 +1,4 @@
-import { checkedInteger } from './checked';
+import { checkedInteger, checkedTimeZone } from './checked';
 
 /** How many snapshots stay on the source. */
 export interface RetentionOptions {
@@ -13,10 +13,20 @@ export interface RetentionOptions {
 /** What a retention says to Terraform. */
 export interface RetentionAttributes {
   readonly latest: number;
+  readonly hourly?: number;
+  readonly daily?: number;
+  readonly weekly?: number;
+  readonly monthly?: number;
+  readonly timeZone?: string;
   readonly sourceLatest?: number;
 }
 
-/** How many recovery points a replica keeps. The newest point that a delta can build on is never destroyed. */
+/**
+ * Which recovery points a replica keeps: the newest ones, and of each of the last hours, days, weeks and months the
+ * newest one. The newest point that a delta can build on is never destroyed.
+ *
+ *     Retention.latest(4).hourly(6).daily(7).weekly(4).inTimeZone('Europe/Berlin')
+ */
 export class Retention {
   /**
    * Keeps the newest recovery points.
@@ -46,8 +56,43 @@ export class Retention {
     this.#attributes = attributes;
   }
 
+  /** Keeps besides the newest point of each of the last hours in which there is one. @param count 0 to 100 */
+  hourly(count: number): Retention {
+    return this.#with('hourly', count);
+  }
+
+  /** Keeps besides the newest point of each of the last days in which there is one. @param count 0 to 100 */
+  daily(count: number): Retention {
+    return this.#with('daily', count);
+  }
+
+  /** Keeps besides the newest point of each of the last weeks, from Monday, in which there is one. @param count 0 to 100 */
+  weekly(count: number): Retention {
+    return this.#with('weekly', count);
+  }
+
+  /** Keeps besides the newest point of each of the last months in which there is one. @param count 0 to 100 */
+  monthly(count: number): Retention {
+    return this.#with('monthly', count);
+  }
+
+  /** Where days, weeks and months begin; UTC unless told. @param timeZone an IANA name such as `Europe/Berlin` */
+  inTimeZone(timeZone: string): Retention {
+    checkedTimeZone('timeZone of Retention', timeZone);
+    return new Retention({ ...this.#attributes, timeZone });
+  }
+
   /** As the provider reads it. */
   toAttributes(): RetentionAttributes {
     return this.#attributes;
+  }
+
+  #with(tier: 'hourly' | 'daily' | 'weekly' | 'monthly', count: number): Retention {
+    checkedInteger(`Retention.${tier}`, count, {
+      min: 0,
+      max: 100,
+      because: 'each point adds a layer to the chain of every disk',
+    });
+    return new Retention({ ...this.#attributes, [tier]: count });
   }
 }

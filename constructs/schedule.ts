@@ -1,5 +1,6 @@
 import { Token } from 'cdktf';
 import { Cron } from 'croner';
+import { checkedTimeZone } from './checked';
 import type { Duration } from './duration';
 
 /** How a cron expression is read. */
@@ -24,9 +25,16 @@ export class Schedule {
    * At a steady pace, counted from the start of the run before.
    *
    *     Schedule.every(Duration.minutes(15))
+   *
+   * @param interval a minute or more
    */
   static every(interval: Duration): Schedule {
-    return new Schedule({ every: interval.toString() });
+    if (interval.isKnown && interval.toSeconds() < 60) {
+      throw new Error(
+        `Schedule.every must be a minute or more, not ${interval.toString()}: the agent looks at its schedules once a minute`,
+      );
+    }
+    return new Schedule({ every: interval.toString() }, interval);
   }
 
   /**
@@ -37,33 +45,23 @@ export class Schedule {
    * @throws where the expression or the time zone is none, or no such time will ever come
    */
   static cron(expression: string, { timeZone = 'UTC' }: CronOptions = {}): Schedule {
-    checkTimeZone(timeZone);
+    checkedTimeZone('timeZone of Schedule.cron', timeZone);
     if (!Token.isUnresolved(expression)) checkCron(expression);
     return new Schedule({ cron: expression, timeZone });
   }
 
+  /** Of a steady pace. */
+  readonly interval: Duration | undefined;
   readonly #attributes: ScheduleAttributes;
 
-  private constructor(attributes: ScheduleAttributes) {
+  private constructor(attributes: ScheduleAttributes, interval?: Duration) {
     this.#attributes = attributes;
+    this.interval = interval;
   }
 
   /** As the provider reads it. */
   toAttributes(): ScheduleAttributes {
     return this.#attributes;
-  }
-}
-
-function checkTimeZone(timeZone: string): void {
-  if (Token.isUnresolved(timeZone)) return;
-  try {
-    new Intl.DateTimeFormat('en', { timeZone });
-  } catch (cause) {
-    throw new Error(
-      `timeZone of Schedule.cron must be an IANA time zone such as "Europe/Berlin" or "UTC", not "${timeZone}": ` +
-        'the agent may run on a machine that is set to another zone',
-      { cause },
-    );
   }
 }
 

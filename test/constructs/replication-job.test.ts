@@ -1,5 +1,13 @@
 import { TerraformOutput, TerraformStack, TerraformVariable, Testing } from 'cdktf';
-import { ReplicationJob, Retention, XenReplicationProvider } from '../../constructs';
+import {
+  DataRate,
+  Duration,
+  ReplicationJob,
+  Retention,
+  Schedule,
+  TimeWindow,
+  XenReplicationProvider,
+} from '../../constructs';
 import { temporaryApp } from './temporary-app';
 import type { ReplicationJobProps } from '../../constructs';
 
@@ -134,6 +142,51 @@ describe('refusals name the property, what is allowed, and why', () => {
       'onDivergence must be "fail" or "overwrite", not "merge": what others wrote is not thrown away unasked',
     ],
     [
+      'an unknown initial copy',
+      { initialCopy: 'mail' as 'seed' },
+      'initialCopy must be "auto" or "seed", not "mail": the first copy is sent or carried by hand',
+    ],
+    [
+      'a promise that the schedule cannot keep',
+      { schedule: Schedule.every(Duration.hours(1)), rpo: Duration.minutes(59) },
+      "rpo must not be shorter than the schedule's interval (1h), and 59m is: between two runs the newest",
+    ],
+    [
+      'a jitter as long as the schedule',
+      { schedule: Schedule.every(Duration.hours(1)), jitter: Duration.minutes(60) },
+      "jitter must be shorter than the schedule's interval (1h), and 60m is not: a start could be put off",
+    ],
+    [
+      'an unknown snapshot',
+      { snapshot: { mode: 'warm' as 'disk' } },
+      'snapshot.mode must be "disk" or "quiesce" or "memory" or "offline", not "warm"',
+    ],
+    [
+      'data dropped that the method needs',
+      { transfer: { method: 'export', dropSnapshotData: true } },
+      "transfer.dropSnapshotData cannot be true with method 'export': an export of what changed is made of",
+    ],
+    [
+      'tracking that the method does not use',
+      { transfer: { method: 'export', enableCbt: true } },
+      "transfer.enableCbt cannot be true with method 'export': an export does not use changed-block tracking",
+    ],
+    [
+      'an unknown verification',
+      { transfer: { verify: 'some' as 'full' } },
+      'transfer.verify must be "none" or "sampled" or "full", not "some": it says how much is read back',
+    ],
+    [
+      'no stream',
+      { limits: { transfersPerSr: 0 } },
+      'limits.transfersPerSr must be an integer from 1 to 64, not 0: each takes a connection',
+    ],
+    [
+      'chains too deep for storage',
+      { maxChainDepth: 31 },
+      'maxChainDepth must be an integer from 2 to 30, not 31: two is a copy and what changed since',
+    ],
+    [
       'a network without a name',
       { networkMap: { '': 'LAN' } },
       'networkMap must not be empty: a network of the source pool is named by uuid or name label',
@@ -145,6 +198,50 @@ describe('refusals name the property, what is allowed, and why', () => {
     ],
   ])('%s', (_name, change, message) => {
     expect(jobWith(change)).toThrow(message);
+  });
+});
+
+test('how, when and how fast, as the provider reads it', () => {
+  jobWith({
+    initialCopy: 'seed',
+    rpo: Duration.hours(1),
+    jitter: Duration.seconds(90),
+    blackouts: [TimeWindow.weekdays('08:00', '18:00', { timeZone: 'Europe/Berlin' })],
+    snapshot: { mode: 'quiesce', groupSkew: Duration.seconds(5) },
+    transfer: { method: 'nbd', enableCbt: true, verify: 'sampled' },
+    limits: {
+      rate: DataRate.mebibytesPerSecond(50),
+      windows: [
+        { window: TimeWindow.daily('20:00', '05:00') },
+        { window: TimeWindow.daily('05:00', '06:00'), rate: DataRate.megabitsPerSecond(800) },
+      ],
+      transfersPerPool: 6,
+    },
+    maxChainDepth: 25,
+  })();
+  expect(synthesized().resource.xenrepl_job['web']).toMatchObject({
+    initial_copy: 'seed',
+    rpo: '1h',
+    jitter: '90s',
+    blackouts: [
+      {
+        days: ['mon', 'tue', 'wed', 'thu', 'fri'],
+        from: '08:00',
+        to: '18:00',
+        time_zone: 'Europe/Berlin',
+      },
+    ],
+    snapshot: { mode: 'quiesce', group_skew: '5s' },
+    transfer: { method: 'nbd', enable_cbt: true, verify: 'sampled' },
+    limits: {
+      bytes_per_second: 52_428_800,
+      windows: [
+        { from: '20:00', to: '05:00', time_zone: 'UTC' },
+        { from: '05:00', to: '06:00', time_zone: 'UTC', bytes_per_second: 100_000_000 },
+      ],
+      transfers_per_pool: 6,
+    },
+    max_chain_depth: 25,
   });
 });
 

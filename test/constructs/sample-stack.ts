@@ -1,11 +1,13 @@
 import { TerraformStack } from 'cdktf';
 import type { App } from 'cdktf';
 import {
+  DataRate,
   Duration,
   ReplicationJob,
   ReplicationRun,
   Retention,
   Schedule,
+  TimeWindow,
   XenReplicationProvider,
 } from '../../constructs';
 
@@ -31,12 +33,24 @@ export function sampleStack(app: App, { airGapped = false } = {}): TerraformStac
     vmUuids: ['6b1c0f7e-0f4e-4a43-9ac1-2c7f3c1f9d10'],
     vmTags: ['protect'],
     schedule: Schedule.every(Duration.minutes(15)),
-    retention: Retention.latest(7, { sourceLatest: 2 }),
+    retention: Retention.latest(7, { sourceLatest: 2 }).daily(7).inTimeZone('Europe/Berlin'),
     networkMap: { 'LAN Berlin': 'LAN Munich' },
     onUnmappedNetwork: 'omit',
     onMissingBase: 'full',
     onDivergence: 'overwrite',
     concurrency: 4,
+    initialCopy: 'seed',
+    rpo: Duration.hours(1),
+    jitter: Duration.minutes(5),
+    blackouts: [TimeWindow.weekdays('08:00', '18:00', { timeZone: 'Europe/Berlin' })],
+    snapshot: { mode: 'quiesce', groupSkew: Duration.seconds(5) },
+    transfer: { method: 'nbd', enableCbt: true, verify: 'sampled' },
+    limits: {
+      rate: DataRate.mebibytesPerSecond(50),
+      windows: [{ window: TimeWindow.daily('20:00', '05:00') }],
+      transfersPerPool: 6,
+    },
+    maxChainDepth: 25,
     enabled: false,
     deleteReplicasOnDestroy: true,
     jobId: 'f3f0a6a4-0d41-4c55-8e4b-1c8f0b1d6a11',

@@ -9,6 +9,10 @@ import * as cdktf from 'cdktf';
 
 export interface JobConfig extends cdktf.TerraformMetaArguments {
   /**
+  * Times in which the agent starts no run. What is running goes on.
+  */
+  readonly blackouts?: JobBlackouts[] | cdktf.IResolvable;
+  /**
   * VMs replicated at once, 1 to 16. Default: 2.
   */
   readonly concurrency?: number;
@@ -21,9 +25,25 @@ export interface JobConfig extends cdktf.TerraformMetaArguments {
   */
   readonly enabled?: boolean | cdktf.IResolvable;
   /**
+  * How the first copy gets to the target: sent by the first run (`auto`), or carried by hand (`seed`): runs wait for it and never send a full by themselves. See `xenrepl_seed`. Default: `auto`.
+  */
+  readonly initialCopy?: string;
+  /**
+  * Scheduled starts are put off by up to this, by the same time for this job each time, so that jobs do not all start at once. Default: not at all.
+  */
+  readonly jitter?: string;
+  /**
   * Identity of the job on the target pool, fixed at creation. Default: made from the target pool and the name.
   */
   readonly jobId?: string;
+  /**
+  * What a run must not exceed; all its disks share it.
+  */
+  readonly limits?: JobLimits;
+  /**
+  * Layers that a disk's chain may have, on either side, before a run is put off until storage has merged some, 2 to 30. Default: 28.
+  */
+  readonly maxChainDepth?: number;
   /**
   * Name of the job. Its identity is made from it once, at creation; it may be changed later.
   */
@@ -45,13 +65,21 @@ export interface JobConfig extends cdktf.TerraformMetaArguments {
   */
   readonly onUnmappedNetwork?: string;
   /**
-  * How many recovery points are kept. The newest one that a delta can build on is never destroyed.
+  * Which recovery points are kept. The newest one that a delta can build on is never destroyed.
   */
   readonly retention?: JobRetention;
+  /**
+  * Promise that the newest recovery point is never older than this, like `1h`; not shorter than the schedule allows. Default: no promise.
+  */
+  readonly rpo?: string;
   /**
   * When the agent runs the job by itself; one of `every` and `cron`. Without it the job runs only when asked.
   */
   readonly schedule?: JobSchedule;
+  /**
+  * How the source snapshot is taken.
+  */
+  readonly snapshot?: JobSnapshot;
   /**
   * Pool the VMs are on, by its name in the pools file.
   */
@@ -65,6 +93,10 @@ export interface JobConfig extends cdktf.TerraformMetaArguments {
   */
   readonly targetSr: string;
   /**
+  * How the bytes travel.
+  */
+  readonly transfer?: JobTransfer;
+  /**
   * Protects every VM of the source pool that bears one of these tags when a run starts.
   */
   readonly vmTags?: string[];
@@ -73,15 +105,679 @@ export interface JobConfig extends cdktf.TerraformMetaArguments {
   */
   readonly vmUuids?: string[];
 }
+export interface JobBlackouts {
+  /**
+  * Days on which it begins: `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`. Default: every day.
+  */
+  readonly days?: string[];
+  /**
+  * Time of day at which it begins, like `22:00`.
+  */
+  readonly from: string;
+  /**
+  * IANA time zone of both times. Default: `UTC`.
+  */
+  readonly timeZone?: string;
+  /**
+  * Time of day at which it is over, like `06:00`; on the next day where that is earlier. `24:00` is the end of the day.
+  */
+  readonly to: string;
+}
+
+export function jobBlackoutsToTerraform(struct?: JobBlackouts | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  return {
+    days: cdktf.listMapper(cdktf.stringToTerraform, false)(struct!.days),
+    from: cdktf.stringToTerraform(struct!.from),
+    time_zone: cdktf.stringToTerraform(struct!.timeZone),
+    to: cdktf.stringToTerraform(struct!.to),
+  }
+}
+
+
+export function jobBlackoutsToHclTerraform(struct?: JobBlackouts | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  const attrs = {
+    days: {
+      value: cdktf.listMapperHcl(cdktf.stringToHclTerraform, false)(struct!.days),
+      isBlock: false,
+      type: "list",
+      storageClassType: "stringList",
+    },
+    from: {
+      value: cdktf.stringToHclTerraform(struct!.from),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    time_zone: {
+      value: cdktf.stringToHclTerraform(struct!.timeZone),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    to: {
+      value: cdktf.stringToHclTerraform(struct!.to),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+  };
+
+  // remove undefined attributes
+  return Object.fromEntries(Object.entries(attrs).filter(([_, value]) => value !== undefined && value.value !== undefined));
+}
+
+export class JobBlackoutsOutputReference extends cdktf.ComplexObject {
+  private isEmptyObject = false;
+  private resolvableValue?: cdktf.IResolvable;
+
+  /**
+  * @param terraformResource The parent resource
+  * @param terraformAttribute The attribute on the parent resource this class is referencing
+  * @param complexObjectIndex the index of this item in the list
+  * @param complexObjectIsFromSet whether the list is wrapping a set (will add tolist() to be able to access an item via an index)
+  */
+  public constructor(terraformResource: cdktf.IInterpolatingParent, terraformAttribute: string, complexObjectIndex: number, complexObjectIsFromSet: boolean) {
+    super(terraformResource, terraformAttribute, complexObjectIsFromSet, complexObjectIndex);
+  }
+
+  public get internalValue(): JobBlackouts | cdktf.IResolvable | undefined {
+    if (this.resolvableValue) {
+      return this.resolvableValue;
+    }
+    let hasAnyValues = this.isEmptyObject;
+    const internalValueResult: any = {};
+    if (this._days !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.days = this._days;
+    }
+    if (this._from !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.from = this._from;
+    }
+    if (this._timeZone !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.timeZone = this._timeZone;
+    }
+    if (this._to !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.to = this._to;
+    }
+    return hasAnyValues ? internalValueResult : undefined;
+  }
+
+  public set internalValue(value: JobBlackouts | cdktf.IResolvable | undefined) {
+    if (value === undefined) {
+      this.isEmptyObject = false;
+      this.resolvableValue = undefined;
+      this._days = undefined;
+      this._from = undefined;
+      this._timeZone = undefined;
+      this._to = undefined;
+    }
+    else if (cdktf.Tokenization.isResolvable(value)) {
+      this.isEmptyObject = false;
+      this.resolvableValue = value;
+    }
+    else {
+      this.isEmptyObject = Object.keys(value).length === 0;
+      this.resolvableValue = undefined;
+      this._days = value.days;
+      this._from = value.from;
+      this._timeZone = value.timeZone;
+      this._to = value.to;
+    }
+  }
+
+  // days - computed: true, optional: true, required: false
+  private _days?: string[]; 
+  public get days() {
+    return this.getListAttribute('days');
+  }
+  public set days(value: string[]) {
+    this._days = value;
+  }
+  public resetDays() {
+    this._days = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get daysInput() {
+    return this._days;
+  }
+
+  // from - computed: false, optional: false, required: true
+  private _from?: string; 
+  public get from() {
+    return this.getStringAttribute('from');
+  }
+  public set from(value: string) {
+    this._from = value;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get fromInput() {
+    return this._from;
+  }
+
+  // time_zone - computed: true, optional: true, required: false
+  private _timeZone?: string; 
+  public get timeZone() {
+    return this.getStringAttribute('time_zone');
+  }
+  public set timeZone(value: string) {
+    this._timeZone = value;
+  }
+  public resetTimeZone() {
+    this._timeZone = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get timeZoneInput() {
+    return this._timeZone;
+  }
+
+  // to - computed: false, optional: false, required: true
+  private _to?: string; 
+  public get to() {
+    return this.getStringAttribute('to');
+  }
+  public set to(value: string) {
+    this._to = value;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get toInput() {
+    return this._to;
+  }
+}
+
+export class JobBlackoutsList extends cdktf.ComplexList {
+  public internalValue? : JobBlackouts[] | cdktf.IResolvable
+
+  /**
+  * @param terraformResource The parent resource
+  * @param terraformAttribute The attribute on the parent resource this class is referencing
+  * @param wrapsSet whether the list is wrapping a set (will add tolist() to be able to access an item via an index)
+  */
+  constructor(protected terraformResource: cdktf.IInterpolatingParent, protected terraformAttribute: string, protected wrapsSet: boolean) {
+    super(terraformResource, terraformAttribute, wrapsSet)
+  }
+
+  /**
+  * @param index the index of the item to return
+  */
+  public get(index: number): JobBlackoutsOutputReference {
+    return new JobBlackoutsOutputReference(this.terraformResource, this.terraformAttribute, index, this.wrapsSet);
+  }
+}
+export interface JobLimitsWindows {
+  /**
+  * Limit in this window. Default: no limit.
+  */
+  readonly bytesPerSecond?: number;
+  /**
+  * Days on which it begins: `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`. Default: every day.
+  */
+  readonly days?: string[];
+  /**
+  * Time of day at which it begins, like `22:00`.
+  */
+  readonly from: string;
+  /**
+  * IANA time zone of both times. Default: `UTC`.
+  */
+  readonly timeZone?: string;
+  /**
+  * Time of day at which it is over, like `06:00`; on the next day where that is earlier. `24:00` is the end of the day.
+  */
+  readonly to: string;
+}
+
+export function jobLimitsWindowsToTerraform(struct?: JobLimitsWindows | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  return {
+    bytes_per_second: cdktf.numberToTerraform(struct!.bytesPerSecond),
+    days: cdktf.listMapper(cdktf.stringToTerraform, false)(struct!.days),
+    from: cdktf.stringToTerraform(struct!.from),
+    time_zone: cdktf.stringToTerraform(struct!.timeZone),
+    to: cdktf.stringToTerraform(struct!.to),
+  }
+}
+
+
+export function jobLimitsWindowsToHclTerraform(struct?: JobLimitsWindows | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  const attrs = {
+    bytes_per_second: {
+      value: cdktf.numberToHclTerraform(struct!.bytesPerSecond),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "number",
+    },
+    days: {
+      value: cdktf.listMapperHcl(cdktf.stringToHclTerraform, false)(struct!.days),
+      isBlock: false,
+      type: "list",
+      storageClassType: "stringList",
+    },
+    from: {
+      value: cdktf.stringToHclTerraform(struct!.from),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    time_zone: {
+      value: cdktf.stringToHclTerraform(struct!.timeZone),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    to: {
+      value: cdktf.stringToHclTerraform(struct!.to),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+  };
+
+  // remove undefined attributes
+  return Object.fromEntries(Object.entries(attrs).filter(([_, value]) => value !== undefined && value.value !== undefined));
+}
+
+export class JobLimitsWindowsOutputReference extends cdktf.ComplexObject {
+  private isEmptyObject = false;
+  private resolvableValue?: cdktf.IResolvable;
+
+  /**
+  * @param terraformResource The parent resource
+  * @param terraformAttribute The attribute on the parent resource this class is referencing
+  * @param complexObjectIndex the index of this item in the list
+  * @param complexObjectIsFromSet whether the list is wrapping a set (will add tolist() to be able to access an item via an index)
+  */
+  public constructor(terraformResource: cdktf.IInterpolatingParent, terraformAttribute: string, complexObjectIndex: number, complexObjectIsFromSet: boolean) {
+    super(terraformResource, terraformAttribute, complexObjectIsFromSet, complexObjectIndex);
+  }
+
+  public get internalValue(): JobLimitsWindows | cdktf.IResolvable | undefined {
+    if (this.resolvableValue) {
+      return this.resolvableValue;
+    }
+    let hasAnyValues = this.isEmptyObject;
+    const internalValueResult: any = {};
+    if (this._bytesPerSecond !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.bytesPerSecond = this._bytesPerSecond;
+    }
+    if (this._days !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.days = this._days;
+    }
+    if (this._from !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.from = this._from;
+    }
+    if (this._timeZone !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.timeZone = this._timeZone;
+    }
+    if (this._to !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.to = this._to;
+    }
+    return hasAnyValues ? internalValueResult : undefined;
+  }
+
+  public set internalValue(value: JobLimitsWindows | cdktf.IResolvable | undefined) {
+    if (value === undefined) {
+      this.isEmptyObject = false;
+      this.resolvableValue = undefined;
+      this._bytesPerSecond = undefined;
+      this._days = undefined;
+      this._from = undefined;
+      this._timeZone = undefined;
+      this._to = undefined;
+    }
+    else if (cdktf.Tokenization.isResolvable(value)) {
+      this.isEmptyObject = false;
+      this.resolvableValue = value;
+    }
+    else {
+      this.isEmptyObject = Object.keys(value).length === 0;
+      this.resolvableValue = undefined;
+      this._bytesPerSecond = value.bytesPerSecond;
+      this._days = value.days;
+      this._from = value.from;
+      this._timeZone = value.timeZone;
+      this._to = value.to;
+    }
+  }
+
+  // bytes_per_second - computed: true, optional: true, required: false
+  private _bytesPerSecond?: number; 
+  public get bytesPerSecond() {
+    return this.getNumberAttribute('bytes_per_second');
+  }
+  public set bytesPerSecond(value: number) {
+    this._bytesPerSecond = value;
+  }
+  public resetBytesPerSecond() {
+    this._bytesPerSecond = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get bytesPerSecondInput() {
+    return this._bytesPerSecond;
+  }
+
+  // days - computed: true, optional: true, required: false
+  private _days?: string[]; 
+  public get days() {
+    return this.getListAttribute('days');
+  }
+  public set days(value: string[]) {
+    this._days = value;
+  }
+  public resetDays() {
+    this._days = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get daysInput() {
+    return this._days;
+  }
+
+  // from - computed: true, optional: false, required: true
+  private _from?: string; 
+  public get from() {
+    return this.getStringAttribute('from');
+  }
+  public set from(value: string) {
+    this._from = value;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get fromInput() {
+    return this._from;
+  }
+
+  // time_zone - computed: true, optional: true, required: false
+  private _timeZone?: string; 
+  public get timeZone() {
+    return this.getStringAttribute('time_zone');
+  }
+  public set timeZone(value: string) {
+    this._timeZone = value;
+  }
+  public resetTimeZone() {
+    this._timeZone = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get timeZoneInput() {
+    return this._timeZone;
+  }
+
+  // to - computed: true, optional: false, required: true
+  private _to?: string; 
+  public get to() {
+    return this.getStringAttribute('to');
+  }
+  public set to(value: string) {
+    this._to = value;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get toInput() {
+    return this._to;
+  }
+}
+
+export class JobLimitsWindowsList extends cdktf.ComplexList {
+  public internalValue? : JobLimitsWindows[] | cdktf.IResolvable
+
+  /**
+  * @param terraformResource The parent resource
+  * @param terraformAttribute The attribute on the parent resource this class is referencing
+  * @param wrapsSet whether the list is wrapping a set (will add tolist() to be able to access an item via an index)
+  */
+  constructor(protected terraformResource: cdktf.IInterpolatingParent, protected terraformAttribute: string, protected wrapsSet: boolean) {
+    super(terraformResource, terraformAttribute, wrapsSet)
+  }
+
+  /**
+  * @param index the index of the item to return
+  */
+  public get(index: number): JobLimitsWindowsOutputReference {
+    return new JobLimitsWindowsOutputReference(this.terraformResource, this.terraformAttribute, index, this.wrapsSet);
+  }
+}
+export interface JobLimits {
+  /**
+  * Bytes per second read from the source, all disks of a run together. Default: no limit.
+  */
+  readonly bytesPerSecond?: number;
+  /**
+  * Disks read or written at once of one pool, 1 to 64. Default: 8.
+  */
+  readonly transfersPerPool?: number;
+  /**
+  * Disks read or written at once of one storage repository, 1 to 64. Default: 4.
+  */
+  readonly transfersPerSr?: number;
+  /**
+  * Times in which another limit counts; the first that matches.
+  */
+  readonly windows?: JobLimitsWindows[] | cdktf.IResolvable;
+}
+
+export function jobLimitsToTerraform(struct?: JobLimits | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  return {
+    bytes_per_second: cdktf.numberToTerraform(struct!.bytesPerSecond),
+    transfers_per_pool: cdktf.numberToTerraform(struct!.transfersPerPool),
+    transfers_per_sr: cdktf.numberToTerraform(struct!.transfersPerSr),
+    windows: cdktf.listMapper(jobLimitsWindowsToTerraform, false)(struct!.windows),
+  }
+}
+
+
+export function jobLimitsToHclTerraform(struct?: JobLimits | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  const attrs = {
+    bytes_per_second: {
+      value: cdktf.numberToHclTerraform(struct!.bytesPerSecond),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "number",
+    },
+    transfers_per_pool: {
+      value: cdktf.numberToHclTerraform(struct!.transfersPerPool),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "number",
+    },
+    transfers_per_sr: {
+      value: cdktf.numberToHclTerraform(struct!.transfersPerSr),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "number",
+    },
+    windows: {
+      value: cdktf.listMapperHcl(jobLimitsWindowsToHclTerraform, false)(struct!.windows),
+      isBlock: true,
+      type: "list",
+      storageClassType: "JobLimitsWindowsList",
+    },
+  };
+
+  // remove undefined attributes
+  return Object.fromEntries(Object.entries(attrs).filter(([_, value]) => value !== undefined && value.value !== undefined));
+}
+
+export class JobLimitsOutputReference extends cdktf.ComplexObject {
+  private isEmptyObject = false;
+  private resolvableValue?: cdktf.IResolvable;
+
+  /**
+  * @param terraformResource The parent resource
+  * @param terraformAttribute The attribute on the parent resource this class is referencing
+  */
+  public constructor(terraformResource: cdktf.IInterpolatingParent, terraformAttribute: string) {
+    super(terraformResource, terraformAttribute, false);
+  }
+
+  public get internalValue(): JobLimits | cdktf.IResolvable | undefined {
+    if (this.resolvableValue) {
+      return this.resolvableValue;
+    }
+    let hasAnyValues = this.isEmptyObject;
+    const internalValueResult: any = {};
+    if (this._bytesPerSecond !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.bytesPerSecond = this._bytesPerSecond;
+    }
+    if (this._transfersPerPool !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.transfersPerPool = this._transfersPerPool;
+    }
+    if (this._transfersPerSr !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.transfersPerSr = this._transfersPerSr;
+    }
+    if (this._windows?.internalValue !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.windows = this._windows?.internalValue;
+    }
+    return hasAnyValues ? internalValueResult : undefined;
+  }
+
+  public set internalValue(value: JobLimits | cdktf.IResolvable | undefined) {
+    if (value === undefined) {
+      this.isEmptyObject = false;
+      this.resolvableValue = undefined;
+      this._bytesPerSecond = undefined;
+      this._transfersPerPool = undefined;
+      this._transfersPerSr = undefined;
+      this._windows.internalValue = undefined;
+    }
+    else if (cdktf.Tokenization.isResolvable(value)) {
+      this.isEmptyObject = false;
+      this.resolvableValue = value;
+    }
+    else {
+      this.isEmptyObject = Object.keys(value).length === 0;
+      this.resolvableValue = undefined;
+      this._bytesPerSecond = value.bytesPerSecond;
+      this._transfersPerPool = value.transfersPerPool;
+      this._transfersPerSr = value.transfersPerSr;
+      this._windows.internalValue = value.windows;
+    }
+  }
+
+  // bytes_per_second - computed: true, optional: true, required: false
+  private _bytesPerSecond?: number; 
+  public get bytesPerSecond() {
+    return this.getNumberAttribute('bytes_per_second');
+  }
+  public set bytesPerSecond(value: number) {
+    this._bytesPerSecond = value;
+  }
+  public resetBytesPerSecond() {
+    this._bytesPerSecond = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get bytesPerSecondInput() {
+    return this._bytesPerSecond;
+  }
+
+  // transfers_per_pool - computed: true, optional: true, required: false
+  private _transfersPerPool?: number; 
+  public get transfersPerPool() {
+    return this.getNumberAttribute('transfers_per_pool');
+  }
+  public set transfersPerPool(value: number) {
+    this._transfersPerPool = value;
+  }
+  public resetTransfersPerPool() {
+    this._transfersPerPool = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get transfersPerPoolInput() {
+    return this._transfersPerPool;
+  }
+
+  // transfers_per_sr - computed: true, optional: true, required: false
+  private _transfersPerSr?: number; 
+  public get transfersPerSr() {
+    return this.getNumberAttribute('transfers_per_sr');
+  }
+  public set transfersPerSr(value: number) {
+    this._transfersPerSr = value;
+  }
+  public resetTransfersPerSr() {
+    this._transfersPerSr = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get transfersPerSrInput() {
+    return this._transfersPerSr;
+  }
+
+  // windows - computed: true, optional: true, required: false
+  private _windows = new JobLimitsWindowsList(this, "windows", false);
+  public get windows() {
+    return this._windows;
+  }
+  public putWindows(value: JobLimitsWindows[] | cdktf.IResolvable) {
+    this._windows.internalValue = value;
+  }
+  public resetWindows() {
+    this._windows.internalValue = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get windowsInput() {
+    return this._windows.internalValue;
+  }
+}
 export interface JobRetention {
   /**
-  * Recovery points kept per replica, 1 to 100. Default: 3.
+  * Recovery points kept besides: the newest of each of the last so many days in which there is one. Default: 0.
+  */
+  readonly daily?: number;
+  /**
+  * Recovery points kept besides: the newest of each of the last so many hours in which there is one. Default: 0.
+  */
+  readonly hourly?: number;
+  /**
+  * Newest recovery points kept per replica, 1 to 100. Default: 3.
   */
   readonly latest?: number;
+  /**
+  * Recovery points kept besides: the newest of each of the last so many months in which there is one. Default: 0.
+  */
+  readonly monthly?: number;
   /**
   * Snapshots kept per VM on the source, besides the newest base, 1 to 100. Default: 1.
   */
   readonly sourceLatest?: number;
+  /**
+  * IANA time zone in which days, weeks and months begin. Default: `UTC`.
+  */
+  readonly timeZone?: string;
+  /**
+  * Recovery points kept besides: the newest of each of the last so many weeks (from Monday) in which there is one. Default: 0.
+  */
+  readonly weekly?: number;
 }
 
 export function jobRetentionToTerraform(struct?: JobRetention | cdktf.IResolvable): any {
@@ -90,8 +786,13 @@ export function jobRetentionToTerraform(struct?: JobRetention | cdktf.IResolvabl
     throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
   }
   return {
+    daily: cdktf.numberToTerraform(struct!.daily),
+    hourly: cdktf.numberToTerraform(struct!.hourly),
     latest: cdktf.numberToTerraform(struct!.latest),
+    monthly: cdktf.numberToTerraform(struct!.monthly),
     source_latest: cdktf.numberToTerraform(struct!.sourceLatest),
+    time_zone: cdktf.stringToTerraform(struct!.timeZone),
+    weekly: cdktf.numberToTerraform(struct!.weekly),
   }
 }
 
@@ -102,14 +803,44 @@ export function jobRetentionToHclTerraform(struct?: JobRetention | cdktf.IResolv
     throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
   }
   const attrs = {
+    daily: {
+      value: cdktf.numberToHclTerraform(struct!.daily),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "number",
+    },
+    hourly: {
+      value: cdktf.numberToHclTerraform(struct!.hourly),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "number",
+    },
     latest: {
       value: cdktf.numberToHclTerraform(struct!.latest),
       isBlock: false,
       type: "simple",
       storageClassType: "number",
     },
+    monthly: {
+      value: cdktf.numberToHclTerraform(struct!.monthly),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "number",
+    },
     source_latest: {
       value: cdktf.numberToHclTerraform(struct!.sourceLatest),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "number",
+    },
+    time_zone: {
+      value: cdktf.stringToHclTerraform(struct!.timeZone),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    weekly: {
+      value: cdktf.numberToHclTerraform(struct!.weekly),
       isBlock: false,
       type: "simple",
       storageClassType: "number",
@@ -138,13 +869,33 @@ export class JobRetentionOutputReference extends cdktf.ComplexObject {
     }
     let hasAnyValues = this.isEmptyObject;
     const internalValueResult: any = {};
+    if (this._daily !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.daily = this._daily;
+    }
+    if (this._hourly !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.hourly = this._hourly;
+    }
     if (this._latest !== undefined) {
       hasAnyValues = true;
       internalValueResult.latest = this._latest;
     }
+    if (this._monthly !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.monthly = this._monthly;
+    }
     if (this._sourceLatest !== undefined) {
       hasAnyValues = true;
       internalValueResult.sourceLatest = this._sourceLatest;
+    }
+    if (this._timeZone !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.timeZone = this._timeZone;
+    }
+    if (this._weekly !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.weekly = this._weekly;
     }
     return hasAnyValues ? internalValueResult : undefined;
   }
@@ -153,8 +904,13 @@ export class JobRetentionOutputReference extends cdktf.ComplexObject {
     if (value === undefined) {
       this.isEmptyObject = false;
       this.resolvableValue = undefined;
+      this._daily = undefined;
+      this._hourly = undefined;
       this._latest = undefined;
+      this._monthly = undefined;
       this._sourceLatest = undefined;
+      this._timeZone = undefined;
+      this._weekly = undefined;
     }
     else if (cdktf.Tokenization.isResolvable(value)) {
       this.isEmptyObject = false;
@@ -163,9 +919,46 @@ export class JobRetentionOutputReference extends cdktf.ComplexObject {
     else {
       this.isEmptyObject = Object.keys(value).length === 0;
       this.resolvableValue = undefined;
+      this._daily = value.daily;
+      this._hourly = value.hourly;
       this._latest = value.latest;
+      this._monthly = value.monthly;
       this._sourceLatest = value.sourceLatest;
+      this._timeZone = value.timeZone;
+      this._weekly = value.weekly;
     }
+  }
+
+  // daily - computed: true, optional: true, required: false
+  private _daily?: number; 
+  public get daily() {
+    return this.getNumberAttribute('daily');
+  }
+  public set daily(value: number) {
+    this._daily = value;
+  }
+  public resetDaily() {
+    this._daily = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get dailyInput() {
+    return this._daily;
+  }
+
+  // hourly - computed: true, optional: true, required: false
+  private _hourly?: number; 
+  public get hourly() {
+    return this.getNumberAttribute('hourly');
+  }
+  public set hourly(value: number) {
+    this._hourly = value;
+  }
+  public resetHourly() {
+    this._hourly = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get hourlyInput() {
+    return this._hourly;
   }
 
   // latest - computed: true, optional: true, required: false
@@ -184,6 +977,22 @@ export class JobRetentionOutputReference extends cdktf.ComplexObject {
     return this._latest;
   }
 
+  // monthly - computed: true, optional: true, required: false
+  private _monthly?: number; 
+  public get monthly() {
+    return this.getNumberAttribute('monthly');
+  }
+  public set monthly(value: number) {
+    this._monthly = value;
+  }
+  public resetMonthly() {
+    this._monthly = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get monthlyInput() {
+    return this._monthly;
+  }
+
   // source_latest - computed: true, optional: true, required: false
   private _sourceLatest?: number; 
   public get sourceLatest() {
@@ -198,6 +1007,38 @@ export class JobRetentionOutputReference extends cdktf.ComplexObject {
   // Temporarily expose input value. Use with caution.
   public get sourceLatestInput() {
     return this._sourceLatest;
+  }
+
+  // time_zone - computed: true, optional: true, required: false
+  private _timeZone?: string; 
+  public get timeZone() {
+    return this.getStringAttribute('time_zone');
+  }
+  public set timeZone(value: string) {
+    this._timeZone = value;
+  }
+  public resetTimeZone() {
+    this._timeZone = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get timeZoneInput() {
+    return this._timeZone;
+  }
+
+  // weekly - computed: true, optional: true, required: false
+  private _weekly?: number; 
+  public get weekly() {
+    return this.getNumberAttribute('weekly');
+  }
+  public set weekly(value: number) {
+    this._weekly = value;
+  }
+  public resetWeekly() {
+    this._weekly = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get weeklyInput() {
+    return this._weekly;
   }
 }
 export interface JobSchedule {
@@ -360,6 +1201,326 @@ export class JobScheduleOutputReference extends cdktf.ComplexObject {
     return this._timeZone;
   }
 }
+export interface JobSnapshot {
+  /**
+  * All VMs of a run are snapshotted together, at most this far apart, like `5s`. Default: each when its turn comes.
+  */
+  readonly groupSkew?: string;
+  /**
+  * `disk`: as after a power cut; `quiesce`: the guest is asked to write down what it holds first; `memory`: with the guest's memory; `offline`: the guest is shut down for the moment of the snapshot. Default: `disk`.
+  */
+  readonly mode?: string;
+}
+
+export function jobSnapshotToTerraform(struct?: JobSnapshot | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  return {
+    group_skew: cdktf.stringToTerraform(struct!.groupSkew),
+    mode: cdktf.stringToTerraform(struct!.mode),
+  }
+}
+
+
+export function jobSnapshotToHclTerraform(struct?: JobSnapshot | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  const attrs = {
+    group_skew: {
+      value: cdktf.stringToHclTerraform(struct!.groupSkew),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    mode: {
+      value: cdktf.stringToHclTerraform(struct!.mode),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+  };
+
+  // remove undefined attributes
+  return Object.fromEntries(Object.entries(attrs).filter(([_, value]) => value !== undefined && value.value !== undefined));
+}
+
+export class JobSnapshotOutputReference extends cdktf.ComplexObject {
+  private isEmptyObject = false;
+  private resolvableValue?: cdktf.IResolvable;
+
+  /**
+  * @param terraformResource The parent resource
+  * @param terraformAttribute The attribute on the parent resource this class is referencing
+  */
+  public constructor(terraformResource: cdktf.IInterpolatingParent, terraformAttribute: string) {
+    super(terraformResource, terraformAttribute, false);
+  }
+
+  public get internalValue(): JobSnapshot | cdktf.IResolvable | undefined {
+    if (this.resolvableValue) {
+      return this.resolvableValue;
+    }
+    let hasAnyValues = this.isEmptyObject;
+    const internalValueResult: any = {};
+    if (this._groupSkew !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.groupSkew = this._groupSkew;
+    }
+    if (this._mode !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.mode = this._mode;
+    }
+    return hasAnyValues ? internalValueResult : undefined;
+  }
+
+  public set internalValue(value: JobSnapshot | cdktf.IResolvable | undefined) {
+    if (value === undefined) {
+      this.isEmptyObject = false;
+      this.resolvableValue = undefined;
+      this._groupSkew = undefined;
+      this._mode = undefined;
+    }
+    else if (cdktf.Tokenization.isResolvable(value)) {
+      this.isEmptyObject = false;
+      this.resolvableValue = value;
+    }
+    else {
+      this.isEmptyObject = Object.keys(value).length === 0;
+      this.resolvableValue = undefined;
+      this._groupSkew = value.groupSkew;
+      this._mode = value.mode;
+    }
+  }
+
+  // group_skew - computed: true, optional: true, required: false
+  private _groupSkew?: string; 
+  public get groupSkew() {
+    return this.getStringAttribute('group_skew');
+  }
+  public set groupSkew(value: string) {
+    this._groupSkew = value;
+  }
+  public resetGroupSkew() {
+    this._groupSkew = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get groupSkewInput() {
+    return this._groupSkew;
+  }
+
+  // mode - computed: true, optional: true, required: false
+  private _mode?: string; 
+  public get mode() {
+    return this.getStringAttribute('mode');
+  }
+  public set mode(value: string) {
+    this._mode = value;
+  }
+  public resetMode() {
+    this._mode = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get modeInput() {
+    return this._mode;
+  }
+}
+export interface JobTransfer {
+  /**
+  * Whether the data of the source snapshot goes once it is committed: its list of changed blocks stays, and takes no space. Default: `false`.
+  */
+  readonly dropSnapshotData?: boolean | cdktf.IResolvable;
+  /**
+  * Whether the job may turn on changed-block tracking on the disks it protects. Default: `false`.
+  */
+  readonly enableCbt?: boolean | cdktf.IResolvable;
+  /**
+  * `auto` takes NBD with changed-block tracking where both are there, else an export. Default: `auto`.
+  */
+  readonly method?: string;
+  /**
+  * What each run reads back of its recovery point before it is called good. Default: `none`.
+  */
+  readonly verify?: string;
+}
+
+export function jobTransferToTerraform(struct?: JobTransfer | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  return {
+    drop_snapshot_data: cdktf.booleanToTerraform(struct!.dropSnapshotData),
+    enable_cbt: cdktf.booleanToTerraform(struct!.enableCbt),
+    method: cdktf.stringToTerraform(struct!.method),
+    verify: cdktf.stringToTerraform(struct!.verify),
+  }
+}
+
+
+export function jobTransferToHclTerraform(struct?: JobTransfer | cdktf.IResolvable): any {
+  if (!cdktf.canInspect(struct) || cdktf.Tokenization.isResolvable(struct)) { return struct; }
+  if (cdktf.isComplexElement(struct)) {
+    throw new Error("A complex element was used as configuration, this is not supported: https://cdk.tf/complex-object-as-configuration");
+  }
+  const attrs = {
+    drop_snapshot_data: {
+      value: cdktf.booleanToHclTerraform(struct!.dropSnapshotData),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "boolean",
+    },
+    enable_cbt: {
+      value: cdktf.booleanToHclTerraform(struct!.enableCbt),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "boolean",
+    },
+    method: {
+      value: cdktf.stringToHclTerraform(struct!.method),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+    verify: {
+      value: cdktf.stringToHclTerraform(struct!.verify),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "string",
+    },
+  };
+
+  // remove undefined attributes
+  return Object.fromEntries(Object.entries(attrs).filter(([_, value]) => value !== undefined && value.value !== undefined));
+}
+
+export class JobTransferOutputReference extends cdktf.ComplexObject {
+  private isEmptyObject = false;
+  private resolvableValue?: cdktf.IResolvable;
+
+  /**
+  * @param terraformResource The parent resource
+  * @param terraformAttribute The attribute on the parent resource this class is referencing
+  */
+  public constructor(terraformResource: cdktf.IInterpolatingParent, terraformAttribute: string) {
+    super(terraformResource, terraformAttribute, false);
+  }
+
+  public get internalValue(): JobTransfer | cdktf.IResolvable | undefined {
+    if (this.resolvableValue) {
+      return this.resolvableValue;
+    }
+    let hasAnyValues = this.isEmptyObject;
+    const internalValueResult: any = {};
+    if (this._dropSnapshotData !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.dropSnapshotData = this._dropSnapshotData;
+    }
+    if (this._enableCbt !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.enableCbt = this._enableCbt;
+    }
+    if (this._method !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.method = this._method;
+    }
+    if (this._verify !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.verify = this._verify;
+    }
+    return hasAnyValues ? internalValueResult : undefined;
+  }
+
+  public set internalValue(value: JobTransfer | cdktf.IResolvable | undefined) {
+    if (value === undefined) {
+      this.isEmptyObject = false;
+      this.resolvableValue = undefined;
+      this._dropSnapshotData = undefined;
+      this._enableCbt = undefined;
+      this._method = undefined;
+      this._verify = undefined;
+    }
+    else if (cdktf.Tokenization.isResolvable(value)) {
+      this.isEmptyObject = false;
+      this.resolvableValue = value;
+    }
+    else {
+      this.isEmptyObject = Object.keys(value).length === 0;
+      this.resolvableValue = undefined;
+      this._dropSnapshotData = value.dropSnapshotData;
+      this._enableCbt = value.enableCbt;
+      this._method = value.method;
+      this._verify = value.verify;
+    }
+  }
+
+  // drop_snapshot_data - computed: true, optional: true, required: false
+  private _dropSnapshotData?: boolean | cdktf.IResolvable; 
+  public get dropSnapshotData() {
+    return this.getBooleanAttribute('drop_snapshot_data');
+  }
+  public set dropSnapshotData(value: boolean | cdktf.IResolvable) {
+    this._dropSnapshotData = value;
+  }
+  public resetDropSnapshotData() {
+    this._dropSnapshotData = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get dropSnapshotDataInput() {
+    return this._dropSnapshotData;
+  }
+
+  // enable_cbt - computed: true, optional: true, required: false
+  private _enableCbt?: boolean | cdktf.IResolvable; 
+  public get enableCbt() {
+    return this.getBooleanAttribute('enable_cbt');
+  }
+  public set enableCbt(value: boolean | cdktf.IResolvable) {
+    this._enableCbt = value;
+  }
+  public resetEnableCbt() {
+    this._enableCbt = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get enableCbtInput() {
+    return this._enableCbt;
+  }
+
+  // method - computed: true, optional: true, required: false
+  private _method?: string; 
+  public get method() {
+    return this.getStringAttribute('method');
+  }
+  public set method(value: string) {
+    this._method = value;
+  }
+  public resetMethod() {
+    this._method = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get methodInput() {
+    return this._method;
+  }
+
+  // verify - computed: true, optional: true, required: false
+  private _verify?: string; 
+  public get verify() {
+    return this.getStringAttribute('verify');
+  }
+  public set verify(value: string) {
+    this._verify = value;
+  }
+  public resetVerify() {
+    this._verify = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get verifyInput() {
+    return this._verify;
+  }
+}
 
 /**
 * Represents a xenrepl_job
@@ -411,20 +1572,28 @@ export class Job extends cdktf.TerraformResource {
       connection: config.connection,
       forEach: config.forEach
     });
+    this._blackouts.internalValue = config.blackouts;
     this._concurrency = config.concurrency;
     this._deleteReplicasOnDestroy = config.deleteReplicasOnDestroy;
     this._enabled = config.enabled;
+    this._initialCopy = config.initialCopy;
+    this._jitter = config.jitter;
     this._jobId = config.jobId;
+    this._limits.internalValue = config.limits;
+    this._maxChainDepth = config.maxChainDepth;
     this._name = config.name;
     this._networkMap = config.networkMap;
     this._onDivergence = config.onDivergence;
     this._onMissingBase = config.onMissingBase;
     this._onUnmappedNetwork = config.onUnmappedNetwork;
     this._retention.internalValue = config.retention;
+    this._rpo = config.rpo;
     this._schedule.internalValue = config.schedule;
+    this._snapshot.internalValue = config.snapshot;
     this._sourcePool = config.sourcePool;
     this._targetPool = config.targetPool;
     this._targetSr = config.targetSr;
+    this._transfer.internalValue = config.transfer;
     this._vmTags = config.vmTags;
     this._vmUuids = config.vmUuids;
   }
@@ -432,6 +1601,22 @@ export class Job extends cdktf.TerraformResource {
   // ==========
   // ATTRIBUTES
   // ==========
+
+  // blackouts - computed: false, optional: true, required: false
+  private _blackouts = new JobBlackoutsList(this, "blackouts", false);
+  public get blackouts() {
+    return this._blackouts;
+  }
+  public putBlackouts(value: JobBlackouts[] | cdktf.IResolvable) {
+    this._blackouts.internalValue = value;
+  }
+  public resetBlackouts() {
+    this._blackouts.internalValue = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get blackoutsInput() {
+    return this._blackouts.internalValue;
+  }
 
   // concurrency - computed: true, optional: true, required: false
   private _concurrency?: number; 
@@ -486,6 +1671,38 @@ export class Job extends cdktf.TerraformResource {
     return this.getStringAttribute('id');
   }
 
+  // initial_copy - computed: true, optional: true, required: false
+  private _initialCopy?: string; 
+  public get initialCopy() {
+    return this.getStringAttribute('initial_copy');
+  }
+  public set initialCopy(value: string) {
+    this._initialCopy = value;
+  }
+  public resetInitialCopy() {
+    this._initialCopy = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get initialCopyInput() {
+    return this._initialCopy;
+  }
+
+  // jitter - computed: false, optional: true, required: false
+  private _jitter?: string; 
+  public get jitter() {
+    return this.getStringAttribute('jitter');
+  }
+  public set jitter(value: string) {
+    this._jitter = value;
+  }
+  public resetJitter() {
+    this._jitter = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get jitterInput() {
+    return this._jitter;
+  }
+
   // job_id - computed: true, optional: true, required: false
   private _jobId?: string; 
   public get jobId() {
@@ -500,6 +1717,38 @@ export class Job extends cdktf.TerraformResource {
   // Temporarily expose input value. Use with caution.
   public get jobIdInput() {
     return this._jobId;
+  }
+
+  // limits - computed: true, optional: true, required: false
+  private _limits = new JobLimitsOutputReference(this, "limits");
+  public get limits() {
+    return this._limits;
+  }
+  public putLimits(value: JobLimits) {
+    this._limits.internalValue = value;
+  }
+  public resetLimits() {
+    this._limits.internalValue = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get limitsInput() {
+    return this._limits.internalValue;
+  }
+
+  // max_chain_depth - computed: true, optional: true, required: false
+  private _maxChainDepth?: number; 
+  public get maxChainDepth() {
+    return this.getNumberAttribute('max_chain_depth');
+  }
+  public set maxChainDepth(value: number) {
+    this._maxChainDepth = value;
+  }
+  public resetMaxChainDepth() {
+    this._maxChainDepth = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get maxChainDepthInput() {
+    return this._maxChainDepth;
   }
 
   // name - computed: false, optional: false, required: true
@@ -600,6 +1849,22 @@ export class Job extends cdktf.TerraformResource {
     return this.getNumberAttribute('revision');
   }
 
+  // rpo - computed: false, optional: true, required: false
+  private _rpo?: string; 
+  public get rpo() {
+    return this.getStringAttribute('rpo');
+  }
+  public set rpo(value: string) {
+    this._rpo = value;
+  }
+  public resetRpo() {
+    this._rpo = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get rpoInput() {
+    return this._rpo;
+  }
+
   // schedule - computed: false, optional: true, required: false
   private _schedule = new JobScheduleOutputReference(this, "schedule");
   public get schedule() {
@@ -619,6 +1884,22 @@ export class Job extends cdktf.TerraformResource {
   // schedule_id - computed: true, optional: false, required: false
   public get scheduleId() {
     return this.getStringAttribute('schedule_id');
+  }
+
+  // snapshot - computed: true, optional: true, required: false
+  private _snapshot = new JobSnapshotOutputReference(this, "snapshot");
+  public get snapshot() {
+    return this._snapshot;
+  }
+  public putSnapshot(value: JobSnapshot) {
+    this._snapshot.internalValue = value;
+  }
+  public resetSnapshot() {
+    this._snapshot.internalValue = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get snapshotInput() {
+    return this._snapshot.internalValue;
   }
 
   // source_pool - computed: false, optional: false, required: true
@@ -675,6 +1956,22 @@ export class Job extends cdktf.TerraformResource {
     return this.getStringAttribute('target_sr_uuid');
   }
 
+  // transfer - computed: true, optional: true, required: false
+  private _transfer = new JobTransferOutputReference(this, "transfer");
+  public get transfer() {
+    return this._transfer;
+  }
+  public putTransfer(value: JobTransfer) {
+    this._transfer.internalValue = value;
+  }
+  public resetTransfer() {
+    this._transfer.internalValue = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get transferInput() {
+    return this._transfer.internalValue;
+  }
+
   // vm_tags - computed: false, optional: true, required: false
   private _vmTags?: string[]; 
   public get vmTags() {
@@ -713,20 +2010,28 @@ export class Job extends cdktf.TerraformResource {
 
   protected synthesizeAttributes(): { [name: string]: any } {
     return {
+      blackouts: cdktf.listMapper(jobBlackoutsToTerraform, false)(this._blackouts.internalValue),
       concurrency: cdktf.numberToTerraform(this._concurrency),
       delete_replicas_on_destroy: cdktf.booleanToTerraform(this._deleteReplicasOnDestroy),
       enabled: cdktf.booleanToTerraform(this._enabled),
+      initial_copy: cdktf.stringToTerraform(this._initialCopy),
+      jitter: cdktf.stringToTerraform(this._jitter),
       job_id: cdktf.stringToTerraform(this._jobId),
+      limits: jobLimitsToTerraform(this._limits.internalValue),
+      max_chain_depth: cdktf.numberToTerraform(this._maxChainDepth),
       name: cdktf.stringToTerraform(this._name),
       network_map: cdktf.hashMapper(cdktf.stringToTerraform)(this._networkMap),
       on_divergence: cdktf.stringToTerraform(this._onDivergence),
       on_missing_base: cdktf.stringToTerraform(this._onMissingBase),
       on_unmapped_network: cdktf.stringToTerraform(this._onUnmappedNetwork),
       retention: jobRetentionToTerraform(this._retention.internalValue),
+      rpo: cdktf.stringToTerraform(this._rpo),
       schedule: jobScheduleToTerraform(this._schedule.internalValue),
+      snapshot: jobSnapshotToTerraform(this._snapshot.internalValue),
       source_pool: cdktf.stringToTerraform(this._sourcePool),
       target_pool: cdktf.stringToTerraform(this._targetPool),
       target_sr: cdktf.stringToTerraform(this._targetSr),
+      transfer: jobTransferToTerraform(this._transfer.internalValue),
       vm_tags: cdktf.listMapper(cdktf.stringToTerraform, false)(this._vmTags),
       vm_uuids: cdktf.listMapper(cdktf.stringToTerraform, false)(this._vmUuids),
     };
@@ -734,6 +2039,12 @@ export class Job extends cdktf.TerraformResource {
 
   protected synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
+      blackouts: {
+        value: cdktf.listMapperHcl(jobBlackoutsToHclTerraform, false)(this._blackouts.internalValue),
+        isBlock: true,
+        type: "list",
+        storageClassType: "JobBlackoutsList",
+      },
       concurrency: {
         value: cdktf.numberToHclTerraform(this._concurrency),
         isBlock: false,
@@ -752,11 +2063,35 @@ export class Job extends cdktf.TerraformResource {
         type: "simple",
         storageClassType: "boolean",
       },
+      initial_copy: {
+        value: cdktf.stringToHclTerraform(this._initialCopy),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
+      jitter: {
+        value: cdktf.stringToHclTerraform(this._jitter),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
       job_id: {
         value: cdktf.stringToHclTerraform(this._jobId),
         isBlock: false,
         type: "simple",
         storageClassType: "string",
+      },
+      limits: {
+        value: jobLimitsToHclTerraform(this._limits.internalValue),
+        isBlock: true,
+        type: "struct",
+        storageClassType: "JobLimits",
+      },
+      max_chain_depth: {
+        value: cdktf.numberToHclTerraform(this._maxChainDepth),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "number",
       },
       name: {
         value: cdktf.stringToHclTerraform(this._name),
@@ -794,11 +2129,23 @@ export class Job extends cdktf.TerraformResource {
         type: "struct",
         storageClassType: "JobRetention",
       },
+      rpo: {
+        value: cdktf.stringToHclTerraform(this._rpo),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
       schedule: {
         value: jobScheduleToHclTerraform(this._schedule.internalValue),
         isBlock: true,
         type: "struct",
         storageClassType: "JobSchedule",
+      },
+      snapshot: {
+        value: jobSnapshotToHclTerraform(this._snapshot.internalValue),
+        isBlock: true,
+        type: "struct",
+        storageClassType: "JobSnapshot",
       },
       source_pool: {
         value: cdktf.stringToHclTerraform(this._sourcePool),
@@ -817,6 +2164,12 @@ export class Job extends cdktf.TerraformResource {
         isBlock: false,
         type: "simple",
         storageClassType: "string",
+      },
+      transfer: {
+        value: jobTransferToHclTerraform(this._transfer.internalValue),
+        isBlock: true,
+        type: "struct",
+        storageClassType: "JobTransfer",
       },
       vm_tags: {
         value: cdktf.listMapperHcl(cdktf.stringToHclTerraform, false)(this._vmTags),
