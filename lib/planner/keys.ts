@@ -28,7 +28,7 @@ export interface CommittedDisk {
   readonly vdi: string;
   readonly sourceVdi: string;
   readonly sizeBytes: number;
-  /** `sha256:<hex>` over what this run wrote to the disk, in order; null where nothing was copied (adopted). */
+  /** `sha256:<hex>` over what this run wrote to the disk, grain by grain; null where nothing was copied (adopted). */
   readonly digest: string | null;
 }
 

@@ -82,7 +82,7 @@ async function drain(
     const endBytes = piece.offsetBytes + piece.data.length;
     if (resume === null || endBytes > resume.confirmedBytes) {
       for (const part of partsToSend(piece, options)) await writer.write(part);
-      await writer.endOfPiece(endBytes, () => digest.soFar());
+      await writer.endOfPiece(endBytes, () => digest.value());
     }
     options.onProgress(reader.bytesRead, writer.bytesSent);
   }
@@ -97,7 +97,7 @@ function partsToSend(piece: Extent, { zeros, resume }: CopyOptions): Iterable<Ex
 
 /** The content read again up to the confirmed offset must be what the interrupted run read. */
 function prove(digest: ContentDigest, resume: ResumePoint): void {
-  const found = digest.soFar();
+  const found = digest.value();
   if (found === resume.digest) return;
   throw new ReplicationError(
     'resume-mismatch',

@@ -11,10 +11,19 @@ async function digestOf(extents: readonly Extent[], skipZeros = false): Promise<
   return digest.value();
 }
 
-function bytes(...parts: readonly Uint8Array[]): string {
+function sha256(...parts: readonly Uint8Array[]): Buffer {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
-  return `sha256:${hash.digest('hex')}`;
+  return hash.digest();
+}
+
+/** The definition, grain by grain. */
+function chain(...grains: readonly (readonly [offsetBytes: number, grain: Buffer])[]): string {
+  const link = grains.reduce<Buffer>(
+    (before, [offsetBytes, grain]) => sha256(before, offset(offsetBytes), sha256(grain)),
+    Buffer.alloc(32),
+  );
+  return `sha256:${link.toString('hex')}`;
 }
 
 function offset(value: number): Buffer {
@@ -24,7 +33,7 @@ function offset(value: number): Buffer {
 }
 
 test('nothing written is the digest of nothing', async () => {
-  expect(await digestOf([])).toBe(bytes());
+  expect(await digestOf([])).toBe(chain());
 });
 
 test('each grain of 64 KiB, after its offset as u64 little-endian', async () => {
@@ -33,9 +42,7 @@ test('each grain of 64 KiB, after its offset as u64 little-endian', async () => 
     { offsetBytes: 131_072, data: Buffer.concat([one, two]) },
     { offsetBytes: 2 ** 40, data: two },
   ];
-  expect(await digestOf(extents)).toBe(
-    bytes(offset(131_072), one, offset(196_608), two, offset(2 ** 40), two),
-  );
+  expect(await digestOf(extents)).toBe(chain([131_072, one], [196_608, two], [2 ** 40, two]));
 });
 
 test('the same content gives the same digest however the bytes arrived', async () => {
@@ -68,14 +75,21 @@ test('where zeros do not count, it makes no difference whether they were given',
     }),
     { numRuns: 40 },
   );
-  expect(await digestOf([piece(0, 65_536, 0)], true)).toBe(bytes());
-  expect(await digestOf([piece(0, 65_536, 0)])).not.toBe(bytes());
+  expect(await digestOf([piece(0, 65_536, 0)], true)).toBe(chain());
+  expect(await digestOf([piece(0, 65_536, 0)])).not.toBe(chain());
 });
 
 test('asked on the way, it is the digest of what came so far, and goes on', async () => {
   const digest = new ContentDigest(false);
   digest.update(piece(0, 1024, 1));
-  expect(digest.soFar()).toBe(await digestOf([piece(0, 1024, 1)]));
+  expect(digest.value()).toBe(await digestOf([piece(0, 1024, 1)]));
   digest.update(piece(4096, 512, 2));
   expect(digest.value()).toBe(await digestOf([piece(0, 1024, 1), piece(4096, 512, 2)]));
+});
+
+test('a digest that was written down is gone on with by another process', async () => {
+  const goesOn = new ContentDigest(false, await digestOf([piece(0, 65_536, 1)]));
+  goesOn.update(piece(65_536, 512, 2));
+  expect(goesOn.value()).toBe(await digestOf([piece(0, 65_536, 1), piece(65_536, 512, 2)]));
+  expect(() => new ContentDigest(false, 'none')).toThrow(RangeError);
 });
