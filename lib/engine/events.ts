@@ -2,6 +2,7 @@
 import type { CopyKind } from '../planner/keys';
 import type { ObjectId } from '../planner/observation';
 import type { Plan, StepKind } from '../planner/plan';
+import type { VerifyMode } from '../planner/verify';
 
 export interface ErrorSummary {
   readonly code: string;
@@ -67,6 +68,18 @@ export type RunEvent =
       readonly bytesRead: number;
       readonly bytesSent: number;
       readonly digest: string;
+    } & OfVm)
+  | ({
+      readonly kind: 'disk-verifying';
+      readonly device: string;
+      readonly bytesDone: number;
+      readonly bytesExpected: number;
+    } & OfVm)
+  | ({
+      readonly kind: 'disk-verified';
+      readonly device: string;
+      readonly mode: VerifyMode;
+      readonly comparedBytes: number;
     } & OfVm)
   | ({ readonly kind: 'warning'; readonly text: string } & OfVm)
   | ({

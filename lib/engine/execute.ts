@@ -12,6 +12,7 @@ import { createReplica } from './steps/replica';
 import { resumeSnapshot, snapshotSource } from './steps/source-snapshot';
 import { resumeDisk } from './steps/progress';
 import { cloneBase, createDisk } from './steps/staging';
+import { verifyStagedDisk } from './steps/verify-disk';
 
 /**
  * From this step on a run is no longer stopped by the user: every disk is filled, a few calls make it a recovery
@@ -27,12 +28,14 @@ export async function execute(attempt: Attempt, plan: ReplicatePlan | RepairPlan
   }
 }
 
-/** Steps that run together: copies of several disks, everything else alone and in order. */
+const parallel: ReadonlySet<Step['kind']> = new Set(['copy-disk', 'verify-disk']);
+
+/** Steps that run together: copies of several disks, and their reading back; everything else alone and in order. */
 function grouped(steps: readonly Step[]): readonly (readonly Step[])[] {
   const groups: Step[][] = [];
   for (const step of steps) {
     const last = groups.at(-1);
-    if (step.kind === 'copy-disk' && last?.[0]?.kind === 'copy-disk') last.push(step);
+    if (parallel.has(step.kind) && last?.[0]?.kind === step.kind) last.push(step);
     else groups.push([step]);
   }
   return groups;
@@ -72,7 +75,7 @@ async function runStep(attempt: Attempt, step: Step): Promise<void> {
 }
 
 function deviceOf(step: Step): string | null {
-  if (step.kind === 'copy-disk') return step.copy.device;
+  if (step.kind === 'copy-disk' || step.kind === 'verify-disk') return step.copy.device;
   return step.kind === 'create-disk' ? step.device : null;
 }
 
@@ -92,6 +95,8 @@ async function perform(attempt: Attempt, step: Step): Promise<void> {
       return resumeDisk(attempt, step.device, step.vdi, step.progress);
     case 'copy-disk':
       return copyOneDisk(attempt, step.copy);
+    case 'verify-disk':
+      return verifyStagedDisk(attempt, step.copy, step.mode);
     case 'create-replica':
       return createReplica(attempt, step.sourceVm);
     case 'announce-swap':

@@ -137,6 +137,10 @@ function describeStep(step: Step): string {
       return step.copy.kind === 'delta'
         ? `send what changed on disk ${step.copy.device} since ${quoted(step.copy.base.sourceVdi)}`
         : `send all of disk ${step.copy.device}: ${step.copy.because}`;
+    case 'verify-disk':
+      return step.mode === 'full'
+        ? `read all of disk ${step.copy.device} back and compare it with the source`
+        : `read back what was sent of disk ${step.copy.device} and compare it with the source`;
     case 'create-replica':
       return 'create the replica VM, with start blocked';
     case 'announce-swap':

@@ -79,6 +79,7 @@ function steps(
   cards: CardPlan,
 ): readonly Step[] {
   const { source, target } = observation;
+  const mode = job.transfer.verify;
   const copyKind = copies.some(({ kind }) => kind === 'delta') ? 'delta' : 'full';
   const resumed = resume?.disks ?? [];
   const fresh = copies.filter(({ device }) => resumed.every((disk) => disk.device !== device));
@@ -102,6 +103,7 @@ function steps(
     ...(base !== null && deltas.length > 0 ? [{ kind: 'clone-base', base, devices: deltas } as const] : []),
     ...fresh.filter(({ kind }) => kind === 'full').map(createDisk),
     ...unfinished.map((copy): Step => ({ kind: 'copy-disk', copy })),
+    ...(mode === 'none' ? [] : copies.map((copy): Step => ({ kind: 'verify-disk', copy, mode }))),
     ...(target.replica === null ? [{ kind: 'create-replica', sourceVm: source.vm } as const] : []),
     { kind: 'announce-swap', copyKind, expected: expectedDisks(job, target.replica) },
     { kind: 'swap-disks' },

@@ -1,6 +1,7 @@
 /** A plan: what one attempt will do, as plain JSON. `xenrepl plan` prints exactly this. */
 import type { CopyKind, StagingProgress, SwapRecord, TargetCommit } from './keys';
 import type { Leftover, ObjectId, ObservedCard } from './observation';
+import type { VerifyMode } from './verify';
 import type { VmSettings } from './settings';
 
 /** A disk of the base that a delta starts from: the recovery point's disk and the equal source snapshot disk. */
@@ -65,6 +66,8 @@ export type Step =
       readonly progress: StagingProgress;
     }
   | { readonly kind: 'copy-disk'; readonly copy: DiskCopy }
+  /** Reads the filled disk back: before the replica gets it, so that what differs never becomes a recovery point. */
+  | { readonly kind: 'verify-disk'; readonly copy: DiskCopy; readonly mode: VerifyMode }
   | { readonly kind: 'create-replica'; readonly sourceVm: ObjectId }
   | {
       readonly kind: 'announce-swap';

@@ -20,7 +20,8 @@ export class JsonProgress implements Progress {
   readonly show = (event: RunEvent): void => {
     const atMs = Math.round(this.#nowMs());
     const text = (): string => JSON.stringify({ ...event, atMs });
-    if (event.kind !== 'disk-progress') this.#out.line(text());
+    const often = event.kind === 'disk-progress' || event.kind === 'disk-verifying';
+    if (!often) this.#out.line(text());
     else if (this.#throttle.isDue(`${event.vm.uuid} ${event.device}`, atMs)) this.#out.lineIfReady(text());
   };
 

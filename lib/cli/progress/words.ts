@@ -30,6 +30,8 @@ function sentences(event: VmEvent): readonly string[] {
       return [`disk ${event.device}: ${event.copyKind}, ${bytes(event.changedBytes)} to read`];
     case 'disk-copied':
       return [`disk ${event.device}: copied, ${bytes(event.bytesRead)} read, ${bytes(event.bytesSent)} sent`];
+    case 'disk-verified':
+      return [`disk ${event.device}: read back, ${bytes(event.comparedBytes)} compared, equal`];
     case 'warning':
       return [`warning: ${event.text}`];
     case 'attempt-failed':
@@ -39,6 +41,7 @@ function sentences(event: VmEvent): readonly string[] {
     case 'vm-started':
     case 'lock-acquired':
     case 'step-finished':
+    case 'disk-verifying':
     case 'disk-progress':
     case 'segment-confirmed':
       return [];
@@ -97,6 +100,7 @@ function startOf(step: StepKind): readonly string[] {
     case 'clone-base':
     case 'create-disk':
     case 'copy-disk':
+    case 'verify-disk':
     case 'announce-swap':
     case 'apply-settings':
     case 'commit-source':

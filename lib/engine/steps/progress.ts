@@ -77,7 +77,7 @@ export class ProgressKeeper implements Checkpoints {
 
   /** The source is not what it was: nobody must try to go on from here again. */
   async forget(): Promise<void> {
-    await this.#attempt.target.call('VDI.remove_from_other_config', [this.#ref, keys.progress]);
+    await forgetProgress(this.#attempt, this.#staged);
     this.#last = null;
   }
 
@@ -111,4 +111,9 @@ export class ProgressKeeper implements Checkpoints {
     }
     this.#last = progress;
   }
+}
+
+/** Takes a staging disk's progress off: what is on it is worth nothing to a later run. */
+export async function forgetProgress({ target }: Attempt, { ref }: ObjectId): Promise<void> {
+  await target.call('VDI.remove_from_other_config', [ref as Ref<'VDI'>, keys.progress]);
 }

@@ -10,18 +10,15 @@ import { guestWrites, Site } from '../site';
 const mib = 1024 ** 2;
 
 /** A recovery point of a VM with 24 MiB on its first disk; what it is made of. */
-async function replicated(job: Partial<JobDefinition> = {}): Promise<{
-  readonly site: Site;
-  readonly job: JobDefinition;
-  readonly point: string;
-  readonly snapshot: string;
-}> {
-  const site = await Site.start();
+async function replicated(
+  site: Site,
+  job: Partial<JobDefinition> = {},
+): Promise<{ readonly job: JobDefinition; readonly point: string; readonly snapshot: string }> {
   await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 0, lengthBytes: 24 * mib, fill: 7 }]);
   const definition = await site.job(job);
   const outcome = (await site.run(definition)).report.vms[0]?.outcome;
   if (outcome?.kind !== 'replicated') throw new Error(JSON.stringify(outcome));
-  return { site, job: definition, point: outcome.point.uuid, snapshot: outcome.sourceSnapshot.uuid };
+  return { job: definition, point: outcome.point.uuid, snapshot: outcome.sourceSnapshot.uuid };
 }
 
 async function verified(
@@ -68,8 +65,8 @@ function summary({ points }: VerifyReport): readonly unknown[] {
 
 describe('in full', () => {
   test('a good recovery point is equal to its source snapshot, and says so', async () => {
-    const { site, job, point } = await replicated();
-    await using _ = site;
+    await using site = await Site.start();
+    const { job, point } = await replicated(site);
     const report = await verified(site, job);
     expect(report.ok).toBe(true);
     expect(summary(report)).toEqual([['equal', '0 source 0', '1 source 0']]);
@@ -80,8 +77,8 @@ describe('in full', () => {
   });
 
   test('one wrong sector is found, placed, kept on the point; no delta is built on it any more', async () => {
-    const { site, job, point } = await replicated();
-    await using _ = site;
+    await using site = await Site.start();
+    const { job, point } = await replicated(site);
     await flip(site, 'target', point, 21 * mib);
     const report = await verified(site, job);
     expect(report.ok).toBe(false);
@@ -97,8 +94,8 @@ describe('in full', () => {
   });
 
   test('all recovery points, or one by its uuid', async () => {
-    const { site, job, point } = await replicated({ retention: keepLatest(3, 3) });
-    await using _ = site;
+    await using site = await Site.start();
+    const { job, point } = await replicated(site, { retention: keepLatest(3, 3) });
     await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 4 * mib, lengthBytes: 4096, fill: 9 }]);
     await site.run(job);
     expect(summary(await verified(site, job, { points: 'all' })).length).toBe(2);
@@ -112,8 +109,8 @@ describe('in full', () => {
 
 describe('without the source snapshot', () => {
   test('a first copy is held against the digest of what was written', async () => {
-    const { site, job, point, snapshot } = await replicated();
-    await using _ = site;
+    await using site = await Site.start();
+    const { job, point, snapshot } = await replicated(site);
     await destroyDisks(site, snapshot);
     expect(summary(await verified(site, job))).toEqual([['equal', '0 digest 0', '1 digest 0']]);
     await flip(site, 'target', point, 21 * mib);
@@ -125,8 +122,8 @@ describe('without the source snapshot', () => {
   });
 
   test('a delta is held against the digest of an earlier full verification, and is not verifiable without', async () => {
-    const { site, job } = await replicated();
-    await using _ = site;
+    await using site = await Site.start();
+    const { job } = await replicated(site);
     await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 4 * mib, lengthBytes: 4096, fill: 9 }]);
     await site.run(job);
     const before = await verified(site, job, { source: null });
@@ -143,8 +140,8 @@ describe('without the source snapshot', () => {
 });
 
 test('a sample reads the beginning, and says what that proves', async () => {
-  const { site, job, point } = await replicated();
-  await using _ = site;
+  await using site = await Site.start();
+  const { job, point } = await replicated(site);
   await flip(site, 'target', point, 21 * mib);
   const sample = { mode: 'sampled', sampleBytes: 16 * mib } as const;
   const report = await verified(site, job, sample);

@@ -1,0 +1,139 @@
+/**
+ * Reads a staging disk back before it becomes part of anything: what a job that verifies its runs asks for. A disk that
+ * differs is abandoned with its progress, so that the next attempt copies it anew, and never becomes a recovery point.
+ */
+import type { Pool, Ref } from '../../xapi';
+import { temporaryName } from '../../planner/marks';
+import type { DiskCopy } from '../../planner/plan';
+import type { VerifyMode } from '../../planner/verify';
+import type { Attempt, StagedDisk, TakenDisk } from '../attempt';
+import type { DiskReader } from '../data/extent';
+import { openExportReader } from '../data/read-export';
+import { ReplicationError, StalePlan } from '../errors';
+import { compareDeltas } from '../verify/compare-deltas';
+import { compareWithSource } from '../verify/read-back';
+import { forgetProgress } from './progress';
+
+/** Of a first copy, this much is read back in a sample; of a delta, all that was written. */
+const sampleBytes = 256 * 1024 * 1024;
+
+export async function verifyStagedDisk(attempt: Attempt, copy: DiskCopy, mode: VerifyMode): Promise<void> {
+  const { context, vm, made } = attempt;
+  const disk = made.need('snapshot').disks.find(({ device }) => device === copy.device);
+  if (disk === undefined)
+    throw new StalePlan(`The snapshot of VM "${vm.name}" has no disk at ${copy.device}`);
+  const staged = made.stagedAt(copy.device);
+  const found = await attempt.queues.transfer(
+    () => compare(attempt, { copy, mode, disk, staged }),
+    context.signal,
+  );
+  if (found.differingBlocks > 0) {
+    await forgetProgress(attempt, staged.vdi);
+    throw new ReplicationError('verify-differs', explain(attempt, copy, found), {
+      retry: 'now',
+      hint: 'the disk was abandoned and is copied anew; where this comes again, suspect the storage or memory of a host',
+    });
+  }
+  context.emit({ kind: 'disk-verified', vm, device: copy.device, mode, comparedBytes: found.comparedBytes });
+}
+
+interface Work {
+  readonly copy: DiskCopy;
+  readonly mode: VerifyMode;
+  readonly disk: TakenDisk;
+  readonly staged: StagedDisk;
+}
+
+interface Found {
+  readonly comparedBytes: number;
+  readonly differingBlocks: number;
+  readonly firstDifferenceBytes: number | null;
+}
+
+async function compare(attempt: Attempt, work: Work): Promise<Found> {
+  const { copy, mode, disk } = work;
+  const { context, vm } = attempt;
+  const onProgress = (bytesDone: number): void =>
+    context.emit({
+      kind: 'disk-verifying',
+      vm,
+      device: copy.device,
+      bytesDone,
+      bytesExpected: disk.sizeBytes,
+    });
+  const [source, target] = await openBoth(attempt, work);
+  const { signal } = context;
+  if (copy.kind === 'delta' && mode === 'sampled')
+    return compareDeltas(source, target, { mayMiss: false, signal, onProgress });
+  return compareWithSource(source, target, {
+    sampleBytes: mode === 'sampled' ? sampleBytes : null,
+    signal,
+    onProgress,
+  });
+}
+
+async function openBoth(attempt: Attempt, work: Work): Promise<readonly [DiskReader, DiskReader]> {
+  const { copy, mode, disk, staged } = work;
+  const bases = copy.kind === 'delta' && mode === 'sampled' ? copy.base : null;
+  const source = await open(attempt, attempt.source, {
+    vdi: disk.vdi,
+    sr: disk.srRef,
+    base: bases?.sourceVdi.ref,
+    sizeBytes: disk.sizeBytes,
+    device: copy.device,
+  });
+  try {
+    const target = await open(attempt, attempt.target, {
+      vdi: staged.vdi,
+      sr: attempt.targetSr.ref,
+      base: bases?.pointVdi.ref,
+      sizeBytes: staged.sizeBytes,
+      device: copy.device,
+    });
+    return [source, target];
+  } catch (error) {
+    await source.abort();
+    throw error;
+  }
+}
+
+interface Opened {
+  readonly vdi: { readonly ref: string; readonly name: string };
+  readonly sr: string;
+  readonly base: string | undefined;
+  readonly sizeBytes: number;
+  readonly device: string;
+}
+
+function open(
+  attempt: Attempt,
+  pool: Pool,
+  { vdi, sr, base, sizeBytes, device }: Opened,
+): Promise<DiskReader> {
+  const { job, vm, context } = attempt;
+  const label = temporaryName(
+    { role: 'transfer', job: job.jobId, sourceVm: vm.uuid, run: context.runId },
+    `${vm.name} disk ${device} read back`,
+  );
+  return openExportReader(
+    pool,
+    {
+      vdi: vdi.ref as Ref<'VDI'>,
+      sr: sr as Ref<'SR'>,
+      ...(base === undefined ? {} : { base: base as Ref<'VDI'> }),
+      label,
+      sizeBytes,
+      name: vdi.name,
+    },
+    context.signal,
+  );
+}
+
+function explain({ vm }: Attempt, { device }: DiskCopy, found: Found): string {
+  const where =
+    found.firstDifferenceBytes === null ? '' : `, the first at byte ${String(found.firstDifferenceBytes)}`;
+  return (
+    `Disk ${device} of VM "${vm.name}" (${vm.uuid}) was read back and is not what was sent: ` +
+    `${String(found.differingBlocks)} blocks of 2 MiB differ${where}`
+  );
+}
