@@ -112,7 +112,7 @@ function open(
 ): Promise<DiskReader> {
   const { job, vm, context } = attempt;
   const label = temporaryName(
-    { role: 'transfer', job: job.jobId, sourceVm: vm.uuid, run: context.runId },
+    { role: 'transfer', job: job.jobId, sr: job.target.srUuid, sourceVm: vm.uuid, run: context.runId },
     `${vm.name} disk ${device} read back`,
   );
   return openExportReader(
