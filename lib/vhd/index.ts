@@ -34,3 +34,5 @@ export {
   type ParentLocator,
 } from './header';
 export { type Geometry, geometry, sectorBytes, sizeBytesMax } from './geometry';
+export { refuseOtherBody, refuseOtherFooter } from './refusals';
+export { bitmapBytesOf, PhysicalBlocks } from './table';

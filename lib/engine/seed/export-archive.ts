@@ -5,11 +5,12 @@ import { seedBlockBytes } from './blocks';
 import { seedFileError } from './errors';
 import type { ExportedSnapshot, ExportSeedOptions, WrittenFiles } from './export';
 import { copying } from './export-disks';
+import { dataBytesOf } from './export-size';
 import { digestDisk } from './files/digester';
 import { writeDigests } from './files/manifest';
 import type { ManifestDisk } from './files/manifest';
 import { PartialFile } from './files/partial-file';
-import { assertRoom } from './files/space';
+import { assertRoom, freeBytesOf, gib } from './files/space';
 import { XvaArchive } from './xva/archive';
 
 /** Headers, padding and sums of chunks come to less than this share of the data. */
@@ -20,8 +21,7 @@ export async function exportArchive(
   snapshot: ExportedSnapshot,
 ): Promise<WrittenFiles> {
   const { folder, context, source, compression } = options;
-  const allocated = snapshot.disks.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0);
-  await assertRoom(folder, Math.ceil(allocated * overheadShare), 'an archive');
+  await lookForRoom(options, snapshot);
   const name = `seed.xva${compression === 'gzip' ? '.gz' : ''}`;
   const [first] = snapshot.disks;
   if (first === undefined) throw seedFileError('The snapshot has no disk', 'there is nothing to carry');
@@ -53,6 +53,22 @@ export async function exportArchive(
     noteRestart(options);
     throw error;
   }
+}
+
+/** How far data can be compressed shows only at the end: there a lack of room is told, but refuses nothing. */
+async function lookForRoom(options: ExportSeedOptions, { disks }: ExportedSnapshot): Promise<void> {
+  const { folder, context, compression } = options;
+  const needBytes = Math.ceil((await dataBytesOf(options, disks)) * overheadShare);
+  if (compression === 'none') {
+    await assertRoom(folder, needBytes, 'an archive');
+    return;
+  }
+  const freeBytes = await freeBytesOf(folder);
+  if (needBytes <= freeBytes) return;
+  const text =
+    `uncompressed the archive would take ${gib(needBytes)}, ${gib(freeBytes)} are free in ${folder}: ` +
+    'whether it fits depends on how far it can be compressed';
+  context.emit({ kind: 'seed-warning', text });
 }
 
 /** The server appends its error to a stream that it gives up: only the task knows why. */

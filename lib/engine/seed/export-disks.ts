@@ -5,7 +5,9 @@ import type { ObservedDisk } from '../../planner/observation';
 import { openExportReader } from '../data/read-export';
 import { seedBlockBytes } from './blocks';
 import type { ExportedSnapshot, ExportSeedOptions, WrittenFiles } from './export';
+import { dataBytesOf } from './export-size';
 import { digestDisk } from './files/digester';
+import { wrongLength } from './files/lengths';
 import { writeDigests, writeUnfinished } from './files/manifest';
 import type { ManifestDisk, UnfinishedSeed } from './files/manifest';
 import { PartialFile } from './files/partial-file';
@@ -20,10 +22,13 @@ export async function exportDisks(
   state: UnfinishedSeed,
 ): Promise<WrittenFiles> {
   const { folder, context } = options;
-  const missing = snapshot.disks.filter((disk) => finished(state, disk) === undefined);
-  const needBytes = missing.reduce((sum, { allocatedBytes }) => sum + allocatedBytes + overheadBytes, 0);
-  await assertRoom(folder, needBytes, `${String(missing.length)} disk(s)`);
-  let known = state;
+  let known = await stillThere(options, state);
+  const missing = snapshot.disks.filter((disk) => finished(known, disk) === undefined);
+  // The head of its own export tells as much of a single one.
+  if (missing.length > 1) {
+    const needBytes = (await dataBytesOf(options, missing)) + missing.length * overheadBytes;
+    await assertRoom(folder, needBytes, `${String(missing.length)} disks`);
+  }
   const disks: ManifestDisk[] = [];
   for (const disk of snapshot.disks) {
     const before = finished(known, disk);
@@ -46,6 +51,20 @@ export async function exportDisks(
     });
   }
   return { file: null, fileBytes: null, disks };
+}
+
+/** A disk counts as finished for as long as its file is there as it was written. */
+async function stillThere(
+  { folder, context }: ExportSeedOptions,
+  state: UnfinishedSeed,
+): Promise<UnfinishedSeed> {
+  const disks: ManifestDisk[] = [];
+  for (const disk of state.disks) {
+    const wrong = await wrongLength(folder, disk);
+    if (wrong === null) disks.push(disk);
+    else context.emit({ kind: 'seed-note', text: `${wrong}: disk ${disk.device} is exported again` });
+  }
+  return { ...state, disks };
 }
 
 function finished({ disks }: UnfinishedSeed, disk: ObservedDisk): ManifestDisk | undefined {

@@ -19,8 +19,10 @@ import type { SeedContext } from './context';
 import { seedFileError } from './errors';
 import { exportArchive } from './export-archive';
 import { exportDisks } from './export-disks';
+import { assertLengths } from './files/lengths';
 import { readManifest, readUnfinished, writeManifest, writeUnfinished } from './files/manifest';
 import type { ManifestDisk, SeedManifest, UnfinishedSeed } from './files/manifest';
+import { assertUnused } from './files/unused';
 import { seedBlockBytes } from './blocks';
 
 export type SeedFormat = 'xva' | 'vhd';
@@ -63,7 +65,7 @@ export async function exportSeed(options: ExportSeedOptions): Promise<ExportRepo
   const vm = vmOf(options, world);
   context.emit({ kind: 'seed-started', action: 'export', vm: { uuid: vm.uuid, name: vm.name } });
   const finished = await readManifest(folder);
-  if (finished !== null) return alreadyThere(options, vm, finished);
+  if (finished !== null) return await alreadyThere(options, vm, finished);
   const state = await begin(options, vm);
   const { snapshot, record } = await takeSnapshot(options, vm, state);
   const known: UnfinishedSeed = { ...state, snapshot: snapshot.id.uuid };
@@ -131,12 +133,20 @@ function vmOf({ of, source }: ExportSeedOptions, world: World): ObjectId {
   return vmId(record.snapshot_of, owner);
 }
 
-function alreadyThere(options: ExportSeedOptions, vm: ObjectId, manifest: SeedManifest): ExportReport {
+async function alreadyThere(
+  options: ExportSeedOptions,
+  vm: ObjectId,
+  manifest: SeedManifest,
+): Promise<ExportReport> {
   const same =
     manifest.vm.uuid === vm.uuid &&
     manifest.format === options.format &&
     (options.of.kind === 'vm' || manifest.snapshot.uuid === options.of.uuid.toLowerCase());
-  if (same) return { folder: options.folder, manifest, wasComplete: true };
+  if (same) {
+    const files = [...manifest.disks, manifest];
+    await assertLengths(options.folder, files, 'empty the folder, or name another one, and export again');
+    return { folder: options.folder, manifest, wasComplete: true };
+  }
   throw seedFileError(
     `${options.folder} holds another seed: of VM "${manifest.vm.name}" (${manifest.vm.uuid}), snapshot ${manifest.snapshot.uuid}, as ${manifest.format}`,
     'name an empty folder',
@@ -149,6 +159,7 @@ async function begin(options: ExportSeedOptions, vm: ObjectId): Promise<Unfinish
   const found = await readUnfinished(folder);
   const wanted = of.kind === 'snapshot' ? of.uuid.toLowerCase() : null;
   if (found === null) {
+    await assertUnused(folder);
     const state: UnfinishedSeed = {
       kind: 'xenrepl seed, unfinished',
       version: 1,

@@ -3,6 +3,7 @@ import type { Pool, Ref, VdiRecord } from '../../xapi';
 import { decode, encode, keys, own } from '../../planner/keys';
 import type { SeedDiskMark } from '../../planner/keys';
 import type { ObjectId } from '../../planner/observation';
+import { ReplicationError } from '../errors';
 import type { ResumePoint } from '../data/copy-disk';
 import type { Checkpoints } from '../data/write-segments';
 import { unlessGone } from '../steps/destroy';
@@ -95,6 +96,7 @@ export async function findDisk(
     if (!(mark?.files === files && mark.device === device) && !name) continue;
     if (vdi.is_a_snapshot) continue;
     const id = { ref, uuid: vdi.uuid, name: vdi.name_label };
+    await assertOurs(target, vm, id, vdi, device);
     if (mark !== null && mark.confirmedBytes > 0) {
       await attachTo(target, vm, id, vdi, device);
       return new CarriedDisk(target, id, vdi.virtual_size, mark);
@@ -104,6 +106,28 @@ export async function findDisk(
     await destroy(target, ref as Ref<'VDI'>, vm);
   }
   return null;
+}
+
+/** A disk that somebody gave to another VM may hold anything by now, and is not ours to write to or to destroy. */
+async function assertOurs(
+  target: Pool,
+  vm: CarriedVm,
+  id: ObjectId,
+  { VBDs }: VdiRecord,
+  device: string,
+): Promise<void> {
+  for (const vbd of VBDs) {
+    const { VM } = await target.call('VBD.get_record', [vbd]);
+    if (VM === vm.ref) continue;
+    const other = await target.call('VM.get_record', [VM]);
+    if (other.is_control_domain) continue;
+    throw new ReplicationError(
+      'seed-refused',
+      `Cannot go on with the import: its disk ${device}, "${id.name}" (${id.uuid}), is attached to VM ` +
+        `"${other.name_label}" (${other.uuid}) by now`,
+      { retry: 'never', hint: 'detach it there and delete it, then import again: the disk is made anew' },
+    );
+  }
 }
 
 /** Written to, but nothing of it confirmed: worth nothing to anybody. */

@@ -212,7 +212,7 @@ test('on a terminal a bar shows how far it is; stopped, the same command goes on
   await using site = await pools();
   const vm = await site.site.source.control.vmUuid('db1');
   const effect = { kind: 'stall', afterBytes: 3 * mib } as const;
-  await site.site.source.control.addFault({ match: { transfer: 'export' }, effect });
+  await site.site.source.control.addFault({ match: { transfer: 'export' }, skip: 2, effect });
   const stdout = new Screen(100);
   const argv = ['seed', 'export', '--source-pool', 'source', '--vm', vm, '--to', 'usb', '--format', 'vhd'];
   const call = site.call(argv, { stdout });

@@ -1,14 +1,24 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { readAllDigests } from '../../../lib/engine';
 import { disksOf, leftovers } from '../inspect';
 import { guestWrites, Site } from '../site';
 import { takeSnapshot } from './carried';
-import { exported, Folder } from './files';
+import { exported, Folder } from './carried-files';
 
 const mib = 1024 ** 2;
 const blockBytes = 2 * mib;
+/** Exports that are opened to see how much data there is, one per disk, before the first that is written to a file. */
+const measured = 2;
 
 describe('exporting a seed', () => {
   let site: Site;
@@ -121,7 +131,7 @@ describe('exporting a seed', () => {
     test('goes on with the disk that was not finished, from the same snapshot', async () => {
       await site.source.control.addFault({
         match: { transfer: 'export' },
-        skip: 1,
+        skip: measured + 1,
         effect: { kind: 'cut', afterBytes: 3 * mib },
       });
       await expect(exported(site, folder.path)).rejects.toThrow();
@@ -145,9 +155,27 @@ describe('exporting a seed', () => {
       expect(existsSync(folder.in('seed.unfinished.json'))).toBe(false);
     });
 
+    test('a finished disk whose file was lost since is exported again', async () => {
+      await site.source.control.addFault({
+        match: { transfer: 'export' },
+        skip: measured + 1,
+        effect: { kind: 'cut', afterBytes: 3 * mib },
+      });
+      await expect(exported(site, folder.path)).rejects.toThrow();
+      truncateSync(folder.in('disk-0.vhd'), mib);
+      const { events } = await exported(site, folder.path);
+      const note = expect.stringContaining('disk 0 is exported again') as string;
+      expect(events).toContainEqual({ kind: 'seed-note', text: note });
+      expect(events.filter(({ kind }) => kind === 'seed-disk-done')).toMatchObject([
+        { device: '0', skipped: false },
+        { device: '1', skipped: false },
+      ]);
+    });
+
     test('an archive begins again, from the same snapshot, and says so', async () => {
       await site.source.control.addFault({
         match: { transfer: 'export' },
+        skip: measured,
         effect: { kind: 'cut', afterBytes: 3 * mib },
       });
       const events: { kind: string; text?: string }[] = [];
@@ -179,7 +207,7 @@ describe('exporting a seed', () => {
       ['an error page in the stream', { kind: 'error-page', afterBytes: 3 * mib }],
       ['a damaged stream', { kind: 'corrupt', atByte: 600 }],
     ] as const)('by %s, it leaves no file that looks whole', async (_, effect) => {
-      await site.source.control.addFault({ match: { transfer: 'export' }, effect });
+      await site.source.control.addFault({ match: { transfer: 'export' }, skip: measured, effect });
       await expect(exported(site, folder.path)).rejects.toThrow();
       expect(readdirSync(folder.path)).toEqual(['seed.unfinished.json']);
     });
@@ -217,9 +245,30 @@ describe('exporting a seed', () => {
       await expect(exported(site, folder.path, { format: 'xva' })).rejects.toThrow('holds another seed');
     });
 
+    test('into a folder with files of others, which stay as they are', async () => {
+      writeFileSync(folder.in('disk-1.vhd'), 'the only copy of something');
+      await expect(exported(site, folder.path)).rejects.toMatchObject({
+        code: 'seed-file',
+        message: expect.stringContaining('no note of an export that could go on: disk-1.vhd') as string,
+      });
+      expect(readFileSync(folder.in('disk-1.vhd'), 'utf8')).toBe('the only copy of something');
+      const { VM = {} } = await site.source.control.inventory();
+      expect(Object.values(VM).filter(({ is_a_snapshot: is }) => is === true)).toEqual([]);
+    });
+
+    test('into a folder that holds it, less a file', async () => {
+      await exported(site, folder.path);
+      rmSync(folder.in('disk-1.vhd'));
+      await expect(exported(site, folder.path)).rejects.toThrow('disk-1.vhd is missing');
+    });
+
     test('where the snapshot that it began with is gone', async () => {
       const uuid = await takeSnapshot(site);
-      await site.source.control.addFault({ match: { transfer: 'export' }, effect: { kind: 'late-failure' } });
+      await site.source.control.addFault({
+        match: { transfer: 'export' },
+        skip: measured,
+        effect: { kind: 'late-failure' },
+      });
       await expect(exported(site, folder.path, { of: { kind: 'snapshot', uuid } })).rejects.toThrow();
       const source = await site.connect('source');
       await source.call('VM.destroy', [await source.call('VM.get_by_uuid', [uuid])]);

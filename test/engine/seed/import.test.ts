@@ -7,7 +7,7 @@ import { readAllDigests } from '../../../lib/engine';
 import { compareNewest, disksOf, leftovers } from '../inspect';
 import { defaultSpec, guestWrites, Site } from '../site';
 import { attach, seedContext, seedJobOf, takeSnapshot } from './carried';
-import { exported, Folder, imported } from './files';
+import { exported, Folder, imported } from './carried-files';
 
 const mib = 1024 ** 2;
 const execute = promisify(execFile);

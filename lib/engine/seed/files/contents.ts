@@ -8,6 +8,7 @@ import type { DiskReader, Extent } from '../../data/extent';
 import { seedFileError } from '../errors';
 import { XvaArchive } from '../xva/archive';
 import { checked } from './checked';
+import { assertLengths } from './lengths';
 import { readDigests, readManifest, settingsOfManifest } from './manifest';
 import type { SeedManifest } from './manifest';
 import { openVhdFile, vhdFacts } from './vhd-file';
@@ -70,8 +71,7 @@ async function ofFolder(folder: string): Promise<SeedContents> {
     sizeBytes,
     dataBytes,
   }));
-  for (const disk of manifest.disks) await assertLength(folder, disk.file, disk.fileBytes);
-  await assertLength(folder, manifest.file, manifest.fileBytes);
+  await assertLengths(folder, [...manifest.disks, manifest], 'carry the whole folder over again');
   return {
     files: manifest.id,
     name: manifest.vm.name,
@@ -80,17 +80,6 @@ async function ofFolder(folder: string): Promise<SeedContents> {
     checked: true,
     readers: () => (manifest.file === null ? diskReaders(folder, manifest) : archived(folder, manifest)),
   };
-}
-
-async function assertLength(folder: string, file: string | null, fileBytes: number | null): Promise<void> {
-  if (file === null) return;
-  const path = join(folder, file);
-  const found = await stat(path).catch(() => null);
-  if (found?.size === fileBytes) return;
-  throw seedFileError(
-    `${path} ${found === null ? 'is missing' : `has ${String(found.size)} bytes`}, the seed was written with ${String(fileBytes)}`,
-    'carry the whole folder over again',
-  );
 }
 
 async function* diskReaders(

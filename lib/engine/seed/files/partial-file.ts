@@ -2,6 +2,7 @@
 import { open, rename, rm, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { seedFileError } from '../errors';
 
 /** Pieces of a socket are small; written one by one they cost more than they hold. */
 const gatherBytes = 1024 * 1024;
@@ -20,7 +21,7 @@ export class PartialFile {
 
   /** Begins anew: what an interrupted try left under the same name is dropped. */
   static async create(path: string): Promise<PartialFile> {
-    return new PartialFile(path, await open(partialPath(path), 'w', 0o600));
+    return new PartialFile(path, await writing(path, () => open(partialPath(path), 'w', 0o600)));
   }
 
   /** Resolves once there is room for more, which is what slows the sender down. */
@@ -28,16 +29,19 @@ export class PartialFile {
     this.#waiting.push(piece);
     this.#waitingBytes += piece.length;
     this.writtenBytes += piece.length;
-    if (this.#waitingBytes >= gatherBytes) await this.#flush();
+    if (this.#waitingBytes >= gatherBytes) await writing(this.path, () => this.#flush());
   }
 
   /** Puts the file in place; a crash before that leaves the partial one, a crash after it the whole. */
   async commit(): Promise<void> {
-    await this.#flush();
-    await this.#handle.sync();
-    await this.#handle.close();
-    await rename(partialPath(this.path), this.path);
-    await syncFolder(dirname(this.path));
+    await writing(this.path, async () => {
+      await this.#flush();
+      // What does not fit shows here at the latest on file systems that allocate late.
+      await this.#handle.sync();
+      await this.#handle.close();
+      await rename(partialPath(this.path), this.path);
+      await syncFolder(dirname(this.path));
+    });
   }
 
   /** Closes and removes what was written; never throws. */
@@ -63,16 +67,41 @@ export class PartialFile {
 
 /** A small file, durable and whole. */
 export async function writeWhole(path: string, content: string): Promise<void> {
-  const partial = partialPath(path);
-  const handle = await open(partial, 'w', 0o600);
+  await writing(path, async () => {
+    const partial = partialPath(path);
+    const handle = await open(partial, 'w', 0o600);
+    try {
+      await writeFile(handle, content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(partial, path);
+    await syncFolder(dirname(path));
+  });
+}
+
+const reasons: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  ENOSPC: ['the disk is full', 'free space there, then begin again with the same arguments: it goes on'],
+  EDQUOT: ['the quota is used up', 'free space there, then begin again with the same arguments: it goes on'],
+  EFBIG: [
+    'the file system takes no file of this size (FAT32 takes 4 GiB)',
+    'name a folder on another file system, such as ext4, XFS, exFAT or NTFS',
+  ],
+  EROFS: ['the file system is read-only', 'mount it for writing, or name another folder'],
+  EACCES: ['this user may not write there', 'name a folder that may be written to'],
+  EIO: ['the disk failed', 'take another disk'],
+};
+
+async function writing<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
-    await writeFile(handle, content);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    return await work();
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    const [what, hint] = reasons[code] ?? [];
+    if (what === undefined || hint === undefined) throw error;
+    throw seedFileError(`Cannot write ${path}: ${what} (${code})`, hint, error);
   }
-  await rename(partial, path);
-  await syncFolder(dirname(path));
 }
 
 function partialPath(path: string): string {

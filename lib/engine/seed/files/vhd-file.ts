@@ -4,7 +4,17 @@
  */
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { footerBytes, headerBytes, parseFooter, parseHeader, sectorBytes } from '../../../vhd';
+import {
+  bitmapBytesOf,
+  footerBytes,
+  headerBytes,
+  parseFooter,
+  parseHeader,
+  PhysicalBlocks,
+  refuseOtherBody,
+  refuseOtherFooter,
+  sectorBytes,
+} from '../../../vhd';
 import type { Footer, Header } from '../../../vhd';
 import type { DiskReader, Extent } from '../../data/extent';
 import { seedFileError } from '../errors';
@@ -94,8 +104,7 @@ class VhdFileReader implements DiskReader {
   /** Only sectors whose bit is set are of this file; the others read as zeros. */
   async *#block(header: Header, index: number, atBytes: number): AsyncGenerator<Extent> {
     const { blockSizeBytes } = header;
-    const sectors = blockSizeBytes / sectorBytes;
-    const bitmapBytes = Math.ceil(sectors / 8 / sectorBytes) * sectorBytes;
+    const bitmapBytes = bitmapBytesOf(blockSizeBytes);
     const start = index * blockSizeBytes;
     const end = Math.min(start + blockSizeBytes, this.sizeBytes);
     if (start >= end) return;
@@ -155,21 +164,49 @@ async function readLayout(path: string, handle: FileHandle): Promise<Layout> {
       throw noVhd(path, 'it holds only what differs from a parent: export the disk in full');
     }
     if (footer.diskType === 'fixed') {
-      if (footer.sizeBytes > lastAt) throw noVhd(path, 'it is shorter than its disk');
+      refuseOtherBody(footer, lastAt);
       return { footer, fileBytes, sparse: null };
     }
+    // Two files joined, or one written over another, have two that do not go together.
+    refuseOtherFooter(footer, parseFooter(await readAt(path, handle, 0, footerBytes)), lastAt);
     const headerAt = footer.headerOffsetBytes ?? footerBytes;
     const header = parseHeader(await readAt(path, handle, headerAt, headerBytes), headerAt);
     const blocks = Math.ceil(footer.sizeBytes / header.blockSizeBytes);
     if (header.tableEntries > tableEntriesMax || header.tableEntries < blocks) {
       throw noVhd(path, `its table has ${String(header.tableEntries)} entries`);
     }
-    const table = await readAt(path, handle, header.tableOffsetBytes, header.tableEntries * 4);
+    const { tableOffsetBytes } = header;
+    const table = await readAt(path, handle, tableOffsetBytes, header.tableEntries * 4);
+    assertTable(path, table, { ...header, sizeBytes: footer.sizeBytes, endBytes: lastAt });
     return { footer, fileBytes, sparse: { header: { ...header, tableEntries: blocks }, table } };
   } catch (error) {
     if (typeof error === 'object' && error !== null && 'retry' in error) throw error;
     throw noVhd(path, error instanceof Error ? error.message : String(error));
   }
+}
+
+/** The table has no checksum: blocks over each other or behind the end would give the content of other places. */
+function assertTable(
+  path: string,
+  table: Buffer,
+  frame: Pick<Header, 'tableOffsetBytes' | 'blockSizeBytes'> & {
+    readonly sizeBytes: number;
+    readonly endBytes: number;
+  },
+): void {
+  const blocks = new PhysicalBlocks(table, frame);
+  if (blocks.count === 0) return;
+  const lastEndsBytes = blocks.offsetBytesOf(blocks.count - 1) + blockBytesInFile(frame);
+  if (lastEndsBytes <= frame.endBytes) return;
+  const last = blocks.indexOf(blocks.count - 1);
+  throw noVhd(
+    path,
+    `its block ${String(last)} ends at byte ${String(lastEndsBytes)}, behind the end of its data at ${String(frame.endBytes)}`,
+  );
+}
+
+function blockBytesInFile({ blockSizeBytes }: Pick<Header, 'blockSizeBytes'>): number {
+  return bitmapBytesOf(blockSizeBytes) + blockSizeBytes;
 }
 
 async function openFile(path: string): Promise<FileHandle> {

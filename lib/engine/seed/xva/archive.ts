@@ -65,8 +65,12 @@ export class XvaArchive {
   /** The VM's disks in the order of the archive; reads to the end of the stream after the last. */
   async *disks(): AsyncGenerator<DiskInArchive> {
     this.#next = await this.#member();
+    const seen = new Set<string>();
     while (this.#next !== null) {
       const { ref } = this.#next;
+      // A disk is one stretch of the archive: a second one would be taken for the whole disk.
+      if (seen.has(ref)) throw misplaced(this.#next);
+      seen.add(ref);
       const disk = this.ova.disks.find((known) => known.ref === ref);
       if (disk === undefined && !this.ova.otherDisks.includes(ref)) {
         throw seedFileError(
@@ -87,15 +91,27 @@ export class XvaArchive {
 
   async *#extents(ref: string, sizeBytes: number): AsyncGenerator<Extent> {
     let chunkBytes = 0;
+    let before = -1;
+    let endBytes = 0;
     for (let chunk = this.#next; chunk?.ref === ref; chunk = this.#next) {
-      if (chunk.sum !== null) throw misplaced(chunk);
+      const beginning = before === -1 && chunk.number > 0;
+      if (chunk.sum !== null || chunk.number <= before || beginning) throw misplaced(chunk);
+      before = chunk.number;
       const data = await this.#tar.data(chunk.member, chunkBytesMax);
       await this.#checkSum(chunk, data);
       // The first chunk says how long all are; only the last of a disk may be shorter.
       chunkBytes ||= data.length;
       const offsetBytes = chunk.number * chunkBytes;
       if (data.length % 512 !== 0 || offsetBytes + data.length > sizeBytes) throw misplaced(chunk);
+      endBytes = offsetBytes + data.length;
       if (data.length > 0) yield { offsetBytes, data };
+    }
+    // First and last chunk are always there, whatever they hold.
+    if (endBytes < sizeBytes && sizeBytes !== Infinity) {
+      throw seedFileError(
+        `The archive's disk "${ref}" ends at byte ${String(endBytes)} of ${String(sizeBytes)}`,
+        'chunks are missing: export or copy it again',
+      );
     }
   }
 
