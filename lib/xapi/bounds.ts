@@ -2,7 +2,7 @@ const MINUTE_MS = 60_000;
 
 /** True for messages that change nothing, so that asking twice is harmless. */
 export function isRead(method: string): boolean {
-  return /^\w+\.get_/.test(method);
+  return /^\w+\.get_/.test(method) || method === 'event.from';
 }
 
 /**
@@ -26,6 +26,10 @@ const LONG = new Set([
 export function defaultTimeoutMs(method: string): number {
   if (method === 'session.login_with_password') return MINUTE_MS;
   if (method === 'session.logout') return 5_000;
-  if (isRead(method)) return method.includes('.get_all_records') ? 2 * MINUTE_MS : MINUTE_MS;
+  if (isRead(method)) return readsMany(method) ? 2 * MINUTE_MS : MINUTE_MS;
   return LONG.has(method.replace(/^Async\./, '')) ? 30 * MINUTE_MS : 10 * MINUTE_MS;
+}
+
+function readsMany(method: string): boolean {
+  return method.includes('.get_all_records') || method === 'event.from';
 }

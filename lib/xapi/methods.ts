@@ -130,7 +130,19 @@ type VmFieldSetters = {
   >;
 };
 
+/** An object as `event.from` gives it; `snapshot` is its record, absent where the object is gone. */
+export interface ObjectEvent {
+  /** In lower case. */
+  readonly class: string;
+  readonly ref: string;
+  readonly snapshot?: unknown;
+}
+
 interface ActionMethods {
+  'event.from': Method<
+    [specs: readonly string[], token: string, timeoutS: number],
+    { readonly events: readonly ObjectEvent[]; readonly token: string }
+  >;
   'pool.get_all': Method<[], readonly Ref<'pool'>[]>;
   'session.get_is_local_superuser': Method<[self: Ref<'session'>], boolean>;
   'session.get_rbac_permissions': Method<[self: Ref<'session'>], readonly string[]>;

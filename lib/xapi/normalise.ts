@@ -56,7 +56,8 @@ export function normalise(method: string, value: unknown): unknown {
   return normaliseDate(value);
 }
 
-function normaliseRecord(className: string, record: unknown): unknown {
+/** As `normalise`, for one record of a class. */
+export function normaliseRecord(className: string, record: unknown): unknown {
   const numeric: Readonly<Record<string, true>> = isClass(className) ? NUMERIC[className] : {};
   return Object.fromEntries(
     Object.entries(record as Record<string, unknown>).map(([field, value]) => [

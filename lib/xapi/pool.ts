@@ -6,6 +6,8 @@ import { TransportError } from './errors';
 import type { MethodName, Params, Result } from './methods';
 import type { HostRecord, PoolRecord } from './records';
 import type { Ref, Uuid } from './refs';
+import { readObjects } from './read-objects';
+import type { ObjectSelection, ObjectsRead } from './read-objects';
 import { Rpc } from './rpc';
 import { Session } from './session';
 import { cancelTask, destroyTask, watchTask } from './task';
@@ -51,6 +53,7 @@ export class Pool {
   readonly #rpc: Rpc;
   readonly #session: Session;
   readonly #transfers: Transfers;
+  #permissions: { readonly session: string; readonly granted: 'all' | ReadonlySet<string> } | undefined;
   #left: Promise<void> | undefined;
 
   private constructor({ name, rpc, session, trust, pool, poolRef, host }: PoolParts) {
@@ -131,12 +134,30 @@ export class Pool {
     return parseXapiDate(await this.call('host.get_servertime', [this.coordinator], options));
   }
 
-  /** What our user may do: `all` for the local superuser, else the names of RBAC permissions in lower case. */
+  /**
+   * Reads objects of several classes in one call, all as they are at the same moment. An object that is gone is not in the
+   * answer.
+   */
+  read(selection: ObjectSelection, options: CallOptions = {}): Promise<ObjectsRead> {
+    return readObjects(this.#session, selection, options);
+  }
+
+  /**
+   * What our user may do: `all` for the local superuser, else the names of RBAC permissions in lower case. The pool works it
+   * out at the login and keeps it with the session, so it is asked once for each session.
+   */
   async permissions(options: CallOptions = {}): Promise<'all' | ReadonlySet<string>> {
     const self = this.sessionRef;
-    if (await this.call('session.get_is_local_superuser', [self], options)) return 'all';
-    const names = await this.call('session.get_rbac_permissions', [self], options);
-    return new Set(names.map((name) => name.toLowerCase()));
+    if (this.#permissions?.session === self) return this.#permissions.granted;
+    const granted = (await this.call('session.get_is_local_superuser', [self], options))
+      ? 'all'
+      : new Set(
+          (await this.call('session.get_rbac_permissions', [self], options)).map((name) =>
+            name.toLowerCase(),
+          ),
+        );
+    this.#permissions = { session: self, granted };
+    return granted;
   }
 
   /**

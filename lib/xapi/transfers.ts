@@ -5,6 +5,7 @@ import { ExportStream } from './export-stream';
 import { chooseTransferHost, explainNoHost, type TransferHost } from './hosts';
 import type { RequestTarget, ResponseHead } from './http-head';
 import { ImportStream } from './import-stream';
+import { readObjects } from './read-objects';
 import type { Ref } from './refs';
 import type { Rpc } from './rpc';
 import { explainFailure, RunningTransfer, statusFailure, type TransferFacts } from './running-transfer';
@@ -158,26 +159,22 @@ export class Transfers {
 
   async #hosts(sr: Ref<'SR'>, signal: AbortSignal | undefined): Promise<readonly TransferHost[]> {
     const { session } = this.#parts;
-    const [pbds, hosts, metrics, pools] = await Promise.all([
-      session.call('PBD.get_all_records', [], { signal }),
-      session.call('host.get_all_records', [], { signal }),
-      session.call('host_metrics.get_all_records', [], { signal }),
-      session.call('pool.get_all_records', [], { signal }),
-    ]);
-    const coordinator = Object.values(pools)[0]?.master;
-    const plugged = new Set(
-      Object.values(pbds)
-        .filter((pbd) => pbd.SR === sr && pbd.currently_attached)
-        .map((pbd) => pbd.host),
+    const { PBD, host, host_metrics, pool } = await readObjects(
+      session,
+      { PBD: 'all', host: 'all', host_metrics: 'all', pool: 'all' },
+      { signal },
     );
-    return Object.entries(hosts).map(([ref, host]) => ({
-      ref: ref as Ref<'host'>,
-      name: host.name_label,
-      address: host.address,
+    const coordinator = [...pool.values()][0]?.master;
+    const attached = [...PBD.values()].filter((pbd) => pbd.SR === sr && pbd.currently_attached);
+    const plugged = new Set(attached.map((pbd) => pbd.host));
+    return [...host].map(([ref, record]) => ({
+      ref,
+      name: record.name_label,
+      address: record.address,
       isCoordinator: ref === coordinator,
-      plugged: plugged.has(ref as Ref<'host'>),
-      enabled: host.enabled,
-      live: metrics[host.metrics]?.live ?? false,
+      plugged: plugged.has(ref),
+      enabled: record.enabled,
+      live: host_metrics.get(record.metrics)?.live ?? false,
     }));
   }
 

@@ -250,6 +250,19 @@ export class FakePool {
       ),
     );
     set('SR.get_record', () => ({ uuid: SR.slice(10), name_label: 'fast' }));
+    set('event.from', ([specs], socket) => ({
+      events: (specs as readonly string[]).flatMap((spec) => {
+        const all = this.handlers.get(`${spec}.get_all_records`)?.([], socket) as
+          Record<string, unknown> | undefined;
+        return Object.entries(all ?? {}).map(([ref, snapshot]) => ({
+          class: spec.toLowerCase(),
+          operation: 'add',
+          ref,
+          snapshot,
+        }));
+      }),
+      token: '',
+    }));
     set('task.create', ([label]) => {
       const ref = `OpaqueRef:7a5c0000-0000-4000-8000-${String(this.tasks.size).padStart(12, '0')}`;
       this.tasks.set(ref, { status: 'pending', name_label: label, progress: 0, result: '', error_info: [] });

@@ -134,14 +134,24 @@ describe('connecting to a pool', () => {
     expect(formatXapiDate(await pool.serverTime())).toBe('20240131T13:20:11Z');
   });
 
-  it('reads what the user may do', async () => {
+  it('reads what the user may do, once for each session', async () => {
     await start();
-    let superuser = false;
-    fake.handlers.set('session.get_is_local_superuser', () => superuser);
+    let asked = 0;
+    fake.handlers.set('session.get_is_local_superuser', () => {
+      asked += 1;
+      return false;
+    });
     fake.handlers.set('session.get_rbac_permissions', () => ['VM.snapshot', 'http/put_import_raw_vdi']);
     pool = await Pool.connect(fake.endpoint());
     expect(await pool.permissions()).toEqual(new Set(['vm.snapshot', 'http/put_import_raw_vdi']));
-    superuser = true;
+    expect(await pool.permissions()).toEqual(new Set(['vm.snapshot', 'http/put_import_raw_vdi']));
+    expect(asked).toBe(1);
+  });
+
+  it('knows the superuser, whose permissions are not listed', async () => {
+    await start();
+    fake.handlers.set('session.get_is_local_superuser', () => true);
+    pool = await Pool.connect(fake.endpoint());
     expect(await pool.permissions()).toBe('all');
   });
 

@@ -1,11 +1,8 @@
-/** One pool as it was at one moment: the records an observation needs, read in a handful of calls. */
+/** One pool as it was at one moment: the records an observation needs. */
 import type {
   CallOptions,
-  ClassName,
   NetworkRecord,
-  PbdRecord,
   Pool,
-  Records,
   SrRecord,
   TaskRecord,
   VbdRecord,
@@ -25,36 +22,27 @@ export interface World {
   readonly vbds: Table<VbdRecord>;
   readonly vifs: Table<VifRecord>;
   readonly srs: Table<SrRecord>;
-  readonly pbds: Table<PbdRecord>;
   readonly networks: Table<NetworkRecord>;
   readonly tasks: Table<TaskRecord>;
 }
 
-/**
- * Reads everything an attempt decides upon. The calls are not one transaction: a change in between shows as a
- * dangling reference, which readers take for absent, and at the latest as a stale plan.
- */
+/** Reads everything an attempt decides upon, in one call: all of it is of the same moment. */
 export async function readWorld(pool: Pool, options: CallOptions = {}): Promise<World> {
-  const [vms, vdis, vbds, vifs, srs, pbds, networks, tasks] = await Promise.all([
-    table(pool, 'VM', options),
-    table(pool, 'VDI', options),
-    table(pool, 'VBD', options),
-    table(pool, 'VIF', options),
-    table(pool, 'SR', options),
-    table(pool, 'PBD', options),
-    table(pool, 'network', options),
-    table(pool, 'task', options),
-  ]);
-  return { poolName: pool.name, poolUuid: pool.uuid, vms, vdis, vbds, vifs, srs, pbds, networks, tasks };
-}
-
-async function table<C extends ClassName & keyof Records>(
-  pool: Pool,
-  name: C,
-  options: CallOptions,
-): Promise<Table<Records[C]>> {
-  const records = await pool.call(`${name}.get_all_records`, [], options);
-  return new Map(Object.entries(records as Readonly<Record<string, Records[C]>>));
+  const objects = await pool.read(
+    { VM: 'all', VDI: 'all', VBD: 'all', VIF: 'all', SR: 'all', network: 'all', task: 'all' },
+    options,
+  );
+  return {
+    poolName: pool.name,
+    poolUuid: pool.uuid,
+    vms: objects.VM,
+    vdis: objects.VDI,
+    vbds: objects.VBD,
+    vifs: objects.VIF,
+    srs: objects.SR,
+    networks: objects.network,
+    tasks: objects.task,
+  };
 }
 
 /** The entry with this uuid, in whatever case the user wrote it. */

@@ -165,7 +165,6 @@ export class SmallWorld {
       vbds: this.#vbds,
       vifs: this.#vifs,
       srs: this.#srs,
-      pbds: new Map(),
       networks: this.#networks,
       tasks: this.#tasks,
     } as unknown as World;

@@ -27,7 +27,6 @@ function toWorld(poolName: string, side: Side): World {
     vbds: table(side.VBD),
     vifs: table(side.VIF),
     srs: table(side.SR),
-    pbds: new Map(),
     networks: table(side.network),
     tasks: new Map(),
   } as unknown as World;
