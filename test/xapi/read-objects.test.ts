@@ -34,7 +34,8 @@ describe('reading objects of several classes', () => {
     const [ref] = [...(await pool.read({ VDI: 'all' })).VDI.keys()];
     if (ref === undefined) throw new Error('no disk');
 
-    const objects = await pool.read({ VDI: [ref, 'OpaqueRef:gone'], VM: [] });
+    const gone = `${ref}0` as Ref<'VDI'>;
+    const objects = await pool.read({ VDI: [ref, gone], VM: [] });
 
     expect([...objects.VDI.keys()]).toEqual([ref]);
     expect(objects.VM.size).toBe(0);
