@@ -61,6 +61,8 @@ export interface SourceCommit {
   readonly replica: string;
   readonly committedAtMs: number;
   readonly disks: readonly { readonly device: string; readonly vdi: string; readonly pointVdi: string }[];
+  /** A person took this snapshot and made a seed of it: it is theirs, and retention leaves it alone. */
+  readonly kept?: boolean;
 }
 
 /** Stands on the live replica and makes it the replica of (job, VM, SR). */
@@ -148,6 +150,14 @@ export interface RunMark {
   readonly sr: string;
 }
 
+/** Stands on a source snapshot that an export of a seed took by itself: it may go once a newer base is committed. */
+export interface SeedSnapshotMark {
+  readonly v: 1;
+  readonly self: string;
+  /** Names the export. */
+  readonly files: string;
+}
+
 /** Stands on a VM that was made from the files of a seed, until it is attached to a job. */
 export interface SeedVmMark {
   readonly v: 1;
@@ -221,6 +231,7 @@ export const encode = {
   staging: (record: StagingMark): StringMap => ({ [stagingKey]: JSON.stringify(record) }),
   progress: (record: StagingProgress): StringMap => ({ [progressKey]: JSON.stringify(record) }),
   run: (record: RunMark): StringMap => ({ [runKey]: JSON.stringify(record) }),
+  seedSnapshot: (record: SeedSnapshotMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
   seedVm: (record: SeedVmMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
   seedDisk: (record: SeedDiskMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
   verified: (record: VerifiedMark): StringMap => ({ [verifiedKey]: JSON.stringify(record) }),
@@ -243,6 +254,7 @@ const text: Check = (value) => typeof value === 'string' && value !== '';
 const textOrNull: Check = (value) => value === null || text(value);
 const count: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 const flag: Check = (value) => typeof value === 'boolean';
+const flagOrAbsent: Check = (value) => value === undefined || flag(value);
 const one: Check = (value) => value === 1;
 const verifyMode: Check = (value) => value === 'sampled' || value === 'full';
 const yardstick: Check = (value) => value === 'source' || value === 'digest';
@@ -282,6 +294,7 @@ const shapes = {
     replica: text,
     committedAtMs: count,
     disks: listOf({ device: text, vdi: text, pointVdi: text }),
+    kept: flagOrAbsent,
   },
   replica: { ...identity, sourceVm: text, sr: text },
   swap: {
@@ -319,6 +332,7 @@ const shapes = {
     complete: flag,
   },
   run: { ...identity, run: text, sr: text },
+  seedSnapshot: { v: one, self: text, files: text },
   seedVm: { v: one, self: text, files: text, complete: flag },
   seedDisk: {
     v: one,
@@ -373,6 +387,8 @@ export const decode = {
   progress: (map: StringMap, selfUuid: string): Found<StagingProgress> =>
     find(map, progressKey, selfUuid, shapes.progress),
   run: (map: StringMap, selfUuid: string): Found<RunMark> => find(map, runKey, selfUuid, shapes.run),
+  seedSnapshot: (map: StringMap, selfUuid: string): Found<SeedSnapshotMark> =>
+    find(map, seedKey, selfUuid, shapes.seedSnapshot),
   seedVm: (map: StringMap, selfUuid: string): Found<SeedVmMark> =>
     find(map, seedKey, selfUuid, shapes.seedVm),
   seedDisk: (map: StringMap, selfUuid: string): Found<SeedDiskMark> =>

@@ -28,9 +28,9 @@ export function sourceSnapshotsToDestroy(job: JobDefinition, observation: Observ
     .flatMap((snapshot) => {
       const commit = own(snapshot.commit);
       // What a record under our key says of another job or SR is not for us to end.
-      return commit?.job === job.jobId && sameUuid(commit.sr, job.target.srUuid)
-        ? [{ snapshot, commit }]
-        : [];
+      const ours = commit?.job === job.jobId && sameUuid(commit.sr, job.target.srUuid);
+      // A snapshot that a person took for a seed takes no place among ours, and is not for us to end.
+      return ours && commit.kept !== true ? [{ snapshot, commit }] : [];
     })
     .sort((a, b) => b.commit.committedAtMs - a.commit.committedAtMs)
     .slice(job.retention.sourceLatest - 1)

@@ -1,6 +1,6 @@
 /** Takes the marks of an attached seed off again: afterwards the VM is an ordinary, halted VM with the same content. */
 import type { Pool, Ref, VmRecord } from '../../xapi';
-import { decode, own, sourceCommitKey, withoutReplicationKeys } from '../../planner/keys';
+import { decode, keys, own, sourceCommitKey, withoutReplicationKeys } from '../../planner/keys';
 import type { ReplicaMark, TargetCommit } from '../../planner/keys';
 import type { ObjectId } from '../../planner/observation';
 import { replicaTag } from '../../planner/settings';
@@ -143,7 +143,9 @@ function withoutKeysOf(
   return Object.fromEntries(
     Object.entries(otherConfig).filter(
       ([key]) =>
-        Object.hasOwn(plain, key) || (key !== mine && (key.startsWith('xenrepl:commit:') || !shared)),
+        Object.hasOwn(plain, key) ||
+        key === keys.seed ||
+        (key !== mine && (key.startsWith('xenrepl:commit:') || !shared)),
     ),
   );
 }

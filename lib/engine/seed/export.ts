@@ -12,7 +12,7 @@ import { disksOf, vmId } from '../observe/disks';
 import { settingsOf } from '../observe/settings';
 import { byUuid, readWorld } from '../observe/world';
 import type { World } from '../observe/world';
-import { isReplicationKey, withoutReplicationKeys } from '../../planner/keys';
+import { encode, isReplicationKey, withoutReplicationKeys } from '../../planner/keys';
 import type { ObjectId, ObservedDisk } from '../../planner/observation';
 import { readVm } from '../steps/read-vm';
 import type { SeedContext } from './context';
@@ -211,7 +211,7 @@ async function takeSnapshot(
   }
   if (state.snapshot === null || found === undefined) {
     found ??= await source.callTask('VM.snapshot', [vm.ref as Ref<'VM'>, name]);
-    await cleanSnapshot(source, found as Ref<'VM'>);
+    await markSnapshot(source, found as Ref<'VM'>, state.id);
     world = await readWorld(source, options);
   }
   const record = recordOf(world, found);
@@ -222,10 +222,17 @@ async function takeSnapshot(
   return { snapshot, record };
 }
 
-/** What it inherited of replication keys speaks for other copies; an archive would carry it along. */
-async function cleanSnapshot(source: Pool, ref: Ref<'VM'>): Promise<void> {
+/**
+ * What it inherited of replication keys speaks for other copies; an archive would carry it along. Its own mark says that
+ * nobody but this export asked for it.
+ */
+async function markSnapshot(source: Pool, ref: Ref<'VM'>, files: string): Promise<void> {
   const { record, disks } = await readVm(source, ref);
-  await source.call('VM.set_other_config', [ref, withoutReplicationKeys(record.other_config)]);
+  const mark = encode.seedSnapshot({ v: 1, self: record.uuid, files });
+  await source.call('VM.set_other_config', [
+    ref,
+    { ...withoutReplicationKeys(record.other_config), ...mark },
+  ]);
   await source.call('VM.set_is_a_template', [ref, false]);
   for (const disk of disks) {
     const inherited = disk.record.other_config;

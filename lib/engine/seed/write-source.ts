@@ -1,7 +1,7 @@
 /** What attaching a seed writes on the source pool, last of all: with it the pair is a base. */
 import type { Pool, Ref } from '../../xapi';
 import { formatXapiDate } from '../../xapi';
-import { encode, withoutReplicationKeys } from '../../planner/keys';
+import { decode, encode, own, withoutReplicationKeys } from '../../planner/keys';
 import type { SourceCommit, TargetCommit } from '../../planner/keys';
 import type { SeedJob, SeedPlan } from '../../planner/seed';
 import { unlessGone } from '../steps/destroy';
@@ -44,14 +44,17 @@ export async function commitSourceSnapshot(
   undo.before('commit of the source snapshot', async (options) => {
     await unlessGone(source.call('VM.set_other_config', [ref, before], options));
   });
+  // An export took it, or a person did, who may want it for good.
+  const mark = own(decode.seedSnapshot(before, snapshot.record.uuid));
+  const marked = mark === null ? {} : encode.seedSnapshot(mark);
   // One call, so that there is no moment with some of it.
   await source.call('VM.set_other_config', [
     ref,
-    { ...withoutReplicationKeys(before), ...keys, ...recordOf(commit) },
+    { ...withoutReplicationKeys(before), ...marked, ...keys, ...recordOf(commit, mark === null) },
   ]);
 }
 
-function recordOf(commit: TargetCommit): StringMap {
+function recordOf(commit: TargetCommit, kept: boolean): StringMap {
   const record: SourceCommit = {
     v: 1,
     self: commit.sourceSnapshot,
@@ -62,6 +65,7 @@ function recordOf(commit: TargetCommit): StringMap {
     replica: commit.replica,
     committedAtMs: commit.committedAtMs,
     disks: commit.disks.map(({ device, vdi, sourceVdi }) => ({ device, vdi: sourceVdi, pointVdi: vdi })),
+    kept,
   };
   return encode.sourceCommit(record);
 }

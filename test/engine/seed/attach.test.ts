@@ -5,6 +5,8 @@ import type { Ref } from '../../../lib/xapi';
 import { compareNewest, disksOf, leftovers } from '../inspect';
 import { guestWrites, Site } from '../site';
 import { attach, carried, carry, makeDisk, seedJobOf, takeSnapshot, unknownJob } from './carried';
+import type { Carried } from './carried';
+import { exported, Folder, imported } from './carried-files';
 import { configsOf, leftUnchanged } from './states';
 
 const mib = 1024 ** 2;
@@ -47,23 +49,39 @@ describe('a seed that was carried by hand', () => {
       expect(await leftovers(site)).toEqual([]);
     });
 
-    test('keeps its source snapshot until a newer base is committed, and not longer', async () => {
-      const job = await site.job({ retention: keepLatest(1) });
-      const seed = await carried(site);
-      await attach(site, seed, seedJobOf(job));
-      // The upload of this run fails: no newer base.
-      await site.target.control.addFault({
-        match: { method: 'VM.snapshot' },
-        effect: { kind: 'error', code: 'SR_BACKEND_FAILURE_44' },
-        max: 9,
-      });
-      await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 0, lengthBytes: 512, fill: 0x44 }]);
-      expect((await site.run(job)).report.ok).toBe(false);
-      expect(await configsOf(site, 'source', seed.snapshot)).not.toBeNull();
+    describe('keeps its source snapshot', () => {
+      /** One run that fails at its end, then one that does not. */
+      async function keptAfterRuns(seed: Carried): Promise<readonly boolean[]> {
+        const job = await site.job({ retention: keepLatest(1) });
+        await attach(site, seed, seedJobOf(job));
+        await site.target.control.addFault({
+          match: { method: 'VM.snapshot' },
+          effect: { kind: 'error', code: 'SR_BACKEND_FAILURE_44' },
+          max: 9,
+        });
+        await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 0, lengthBytes: 512, fill: 0x44 }]);
+        expect((await site.run(job)).report.ok).toBe(false);
+        const beforeNewer = await configsOf(site, 'source', seed.snapshot);
+        await site.target.control.clearFaults();
+        expect((await site.run(job)).report.vms[0]?.outcome).toMatchObject({ copyKind: 'delta' });
+        // Another one, so that it is not the newest but one either.
+        expect((await site.run(job)).report.vms[0]?.outcome).toMatchObject({ copyKind: 'delta' });
+        return [beforeNewer !== null, (await configsOf(site, 'source', seed.snapshot)) !== null];
+      }
 
-      await site.target.control.clearFaults();
-      expect((await site.run(job)).report.vms[0]?.outcome).toMatchObject({ copyKind: 'delta' });
-      expect(await configsOf(site, 'source', seed.snapshot)).toBeNull();
+      test('for good, where a person took it', async () => {
+        expect(await keptAfterRuns(await carried(site))).toEqual([true, true]);
+        expect(await leftovers(site)).toEqual([]);
+      });
+
+      test('until a newer base is committed, where an export took it', async () => {
+        using folder = new Folder();
+        const { manifest } = (await exported(site, folder.path)).report;
+        const { report } = await imported(site, { kind: 'folder', path: folder.path });
+        const seed = { snapshot: manifest.snapshot.uuid, vm: report.vm.uuid };
+        expect(await keptAfterRuns(seed)).toEqual([true, false]);
+        expect(await leftovers(site)).toEqual([]);
+      });
     });
 
     test('bears the keys by which Xen Orchestra goes on in place, and no others', async () => {
