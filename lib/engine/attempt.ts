@@ -3,7 +3,7 @@ import type { CallOptions, Pool, VmRecord } from '../xapi';
 import type { TargetCommit, SwapRecord } from '../planner/keys';
 import type { JobDefinition } from '../planner/job';
 import type { TemporaryName, TemporaryRole } from '../planner/marks';
-import type { ObjectId } from '../planner/observation';
+import type { ObjectId, XoVerdict } from '../planner/observation';
 import type { RunContext } from './context';
 import type { CopyResult, ResumePoint } from './data/copy-disk';
 import type { SegmentLimits } from './data/write-segments';
@@ -56,6 +56,8 @@ export class Produced {
   point: ObjectId | null = null;
   /** `xo:backup:deltaChainLength` that the source snapshot gets. */
   chainLength = 0;
+  /** What comparing recovery points showed; read by the plans that follow. */
+  readonly verdicts: XoVerdict[] = [];
   readonly staged = new Map<string, StagedDisk>();
   readonly copied = new Map<string, CopyResult>();
   /** Where the copy of a disk goes on; absent for one that starts at its beginning. */

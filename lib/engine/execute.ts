@@ -1,7 +1,8 @@
 /** Carries out a plan step by step. Decides nothing: a world that no longer matches raises StalePlan. */
-import type { Plan, ReplicatePlan, RepairPlan, Step } from '../planner/plan';
+import type { AdoptPlan, Plan, ReplicatePlan, RepairPlan, Step } from '../planner/plan';
 import type { Attempt } from './attempt';
 import { codeOf } from './errors';
+import { adoptChain, compareChain } from './steps/adopt';
 import { abandonSwap, announceSwap, closeSwap, swapDisks } from './steps/swap';
 import { applySettings } from './steps/settings';
 import { commitSource, commitTarget, retirePoints } from './steps/commit';
@@ -20,7 +21,7 @@ import { verifyStagedDisk } from './steps/verify-disk';
  */
 const pointOfNoReturn: Step['kind'] = 'create-replica';
 
-export async function execute(attempt: Attempt, plan: ReplicatePlan | RepairPlan): Promise<void> {
+export async function execute(attempt: Attempt, plan: ReplicatePlan | RepairPlan | AdoptPlan): Promise<void> {
   await prepare(attempt, plan);
   for (const group of grouped(plan.steps)) {
     if (!isCommitting(group)) attempt.context.signal.throwIfAborted();
@@ -81,6 +82,11 @@ function deviceOf(step: Step): string | null {
 
 async function perform(attempt: Attempt, step: Step): Promise<void> {
   switch (step.kind) {
+    case 'compare-chain':
+      attempt.made.verdicts.push(await compareChain(attempt, step.pair, step.verify));
+      return;
+    case 'adopt-chain':
+      return adoptChain(attempt, step.pair);
     case 'discard-leftover':
       return discardLeftover(attempt, step.leftover);
     case 'snapshot-source':
@@ -147,6 +153,7 @@ async function destroySnapshot(
 async function prepare(attempt: Attempt, plan: Exclude<Plan, { kind: 'blocked' }>): Promise<void> {
   const { made, source } = attempt;
   made.replica = plan.replica;
+  if (plan.kind === 'adopt') return;
   if (plan.kind === 'repair') {
     made.swap = plan.swap;
     made.commit = plan.commit;

@@ -4,8 +4,8 @@ import { TransportError } from '../xapi';
 import type { Pool } from '../xapi';
 import { describeConflict } from '../planner/describe';
 import type { JobDefinition } from '../planner/job';
-import type { Observation } from '../planner/observation';
-import type { Plan, ReplicatePlan, RepairPlan } from '../planner/plan';
+import type { Observation, XoVerdict } from '../planner/observation';
+import type { Plan, ReplicatePlan } from '../planner/plan';
 import { committedPoints } from '../planner/base';
 import { leftoversToDiscard, planRun } from '../planner/plan-run';
 import { Produced } from './attempt';
@@ -81,6 +81,7 @@ async function withRetries(run: VmRun, lock: RunLock): Promise<VmOutcome> {
 /** Observes and plans until a plan was carried out that made a recovery point. */
 async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Promise<VmOutcome> {
   const { job, vm, source, target, context } = run;
+  const verdicts: XoVerdict[] = [];
   for (let plans = 1; plans <= plansMax; plans += 1) {
     const observation = await observe({
       job,
@@ -89,6 +90,7 @@ async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Pro
       source,
       target,
       signal: context.signal,
+      verdicts,
     });
     const plan = planRun(job, observation);
     context.emit({ kind: 'planned', vm, attempt: attemptNumber, plan });
@@ -102,6 +104,7 @@ async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Pro
       await cleanUp(run, lock);
       continue;
     }
+    verdicts.push(...attempt.made.verdicts);
     if (plan.kind === 'replicate') return outcomeOf(attempt, plan);
   }
   throw new ReplicationError(
@@ -150,13 +153,13 @@ async function cleanUp(run: VmRun, lock: RunLock): Promise<void> {
   }
 }
 
-function outcomeOf(attempt: Attempt, plan: ReplicatePlan | RepairPlan): VmOutcome {
+function outcomeOf(attempt: Attempt, plan: ReplicatePlan): VmOutcome {
   const { made } = attempt;
   const snapshot = made.need('snapshot');
   const point = made.point ?? made.need('replica');
   return {
     kind: 'replicated',
-    copyKind: plan.kind === 'replicate' ? plan.copyKind : 'delta',
+    copyKind: plan.copyKind,
     replica: made.need('replica'),
     point,
     sourceSnapshot: snapshot.id,

@@ -41,6 +41,8 @@ interface Growing {
   disks: Map<string, DiskReport>;
   warnings: string[];
   notes: readonly string[];
+  /** What was said of a chain that this run took over, before the plan that copies. */
+  adopted: readonly string[];
 }
 
 const unheardOf: VmOutcome = {
@@ -77,7 +79,8 @@ export class ReportBuilder {
       case 'planned':
         growing.attempts = event.attempt;
         growing.disks = new Map();
-        growing.notes = event.plan.kind === 'replicate' ? event.plan.notes : [];
+        if (event.plan.kind === 'adopt') growing.adopted = [event.plan.because, ...event.plan.notes];
+        growing.notes = event.plan.kind === 'replicate' ? [...growing.adopted, ...event.plan.notes] : [];
         break;
       case 'disk-copied': {
         const { device, copyKind, changedBytes, bytesRead: readBytes, bytesSent: sentBytes, digest } = event;
@@ -122,6 +125,7 @@ export class ReportBuilder {
       disks: new Map(),
       warnings: [],
       notes: [],
+      adopted: [],
     };
     this.#growing.set(vm.uuid, fresh);
     return fresh;

@@ -11,6 +11,7 @@ export function describeConflict(conflict: Conflict): Described {
   switch (conflict.kind) {
     case 'no-base':
     case 'waiting-for-seed':
+    case 'chain-refused':
       return describeMissingBase(conflict);
     case 'target-diverged':
       return {
@@ -25,7 +26,9 @@ export function describeConflict(conflict: Conflict): Described {
     case 'foreign-transfer':
       return {
         message: `another program is writing to replica ${quoted(conflict.replica)}: ${conflict.mark}`,
-        hint: 'wait until it has finished, or clean up after it if it died',
+        hint:
+          'wait until it has finished; if it died, let it run again, or delete that VM once nothing of it is needed; ' +
+          'or give this job a job_id of its own',
       };
     case 'network-ambiguous':
       return {
@@ -86,12 +89,22 @@ export function describeConflict(conflict: Conflict): Described {
 }
 
 function describeMissingBase(
-  conflict: Extract<Conflict, { kind: 'no-base' | 'waiting-for-seed' }>,
+  conflict: Extract<Conflict, { kind: 'no-base' | 'waiting-for-seed' | 'chain-refused' }>,
 ): Described {
   if (conflict.kind === 'no-base') {
     return {
       message: `no delta is possible: ${conflict.reason}; recovery points: ${conflict.points.join(', ')}`,
       hint: 'set on_missing_base = "full" to send everything again, or bring the base back',
+    };
+  }
+  if (conflict.kind === 'chain-refused') {
+    return {
+      message:
+        `Xen Orchestra's chain under the id of this job cannot be gone on with: ${conflict.reasons.join('; ')} ` +
+        `(${conflict.replicas.map(quoted).join(', ')})`,
+      hint:
+        'attach the VM as a seed (xenrepl seed attach) where it is a good copy; else set on_missing_base = "full" to ' +
+        'send everything to a new replica beside it',
     };
   }
   return {
@@ -115,12 +128,21 @@ export function describePlan(plan: Plan): readonly string[] {
   const head =
     plan.kind === 'repair'
       ? [`first finish what was interrupted: ${plan.because}`]
-      : [`${plan.copyKind} of VM ${quoted(plan.vm)}`, ...plan.notes.map((note) => `note: ${note}`)];
+      : plan.kind === 'adopt'
+        ? [`first take over a chain: ${plan.because}`, ...plan.notes.map((note) => `note: ${note}`)]
+        : [`${plan.copyKind} of VM ${quoted(plan.vm)}`, ...plan.notes.map((note) => `note: ${note}`)];
   return [...head, ...plan.steps.map(describeStep)];
 }
 
 function describeStep(step: Step): string {
   switch (step.kind) {
+    case 'compare-chain':
+      return (
+        `compare ${step.verify === 'full' ? 'all' : 'a sample'} of recovery point ${quoted(step.pair.point)} with source ` +
+        `snapshot ${quoted(step.pair.sourceSnapshot)}; if equal, go on from there with a delta`
+      );
+    case 'adopt-chain':
+      return `commit recovery point ${quoted(step.pair.point)} and its source snapshot`;
     case 'discard-leftover':
       return `discard ${step.leftover.kind} ${quoted(step.leftover.id)} on the ${step.leftover.side}: ${step.because}`;
     case 'snapshot-source':

@@ -10,6 +10,7 @@ import type {
   VerifiedMark,
 } from './keys';
 import type { VmSettings } from './settings';
+import type { XoKeys } from './xo-keys';
 
 /** An object of a pool. `ref` is what calls take, `uuid` and `name` are what people and keys use. */
 export interface ObjectId {
@@ -139,8 +140,41 @@ export interface TargetObservation {
   readonly networks: readonly ObjectId[];
 }
 
+/** A snapshot with Xen Orchestra's keys, and without a commit of ours. */
+export interface XoSnapshot {
+  readonly id: ObjectId;
+  readonly takenAtMs: number;
+  readonly keys: XoKeys;
+  readonly disks: readonly (ObservedDisk & { readonly keys: XoKeys })[];
+}
+
+/** A VM on the target whose keys say that Xen Orchestra copied the source VM to it, under the job's id. */
+export interface XoReplica {
+  readonly id: ObjectId;
+  readonly powerState: string;
+  readonly disks: readonly ObservedDisk[];
+  readonly points: readonly XoSnapshot[];
+  /** Its mark of a transfer that has not ended; null where there is none. */
+  readonly transfer: string | null;
+}
+
+/** What comparing a recovery point of Xen Orchestra with its source snapshot showed, earlier in this run. */
+export interface XoVerdict {
+  readonly point: string;
+  /** Null: equal as far as was read. */
+  readonly difference: string | null;
+}
+
+export interface XoChains {
+  /** Snapshots of the source VM. */
+  readonly snapshots: readonly XoSnapshot[];
+  readonly replicas: readonly XoReplica[];
+  readonly verdicts: readonly XoVerdict[];
+}
+
 export interface Observation {
   readonly run: string;
+  readonly xo: XoChains;
   readonly source: SourceObservation;
   readonly target: TargetObservation;
   readonly leftovers: readonly Leftover[];

@@ -1,4 +1,5 @@
 /** The decision of one attempt for one VM: pure, so that every case can be a line in a table. */
+import { judgeChain, planAdoption } from './adopt';
 import { committedPoints, findBase } from './base';
 import type { BaseSearch } from './base';
 import { planCopies, spaceNeeded } from './copies';
@@ -20,6 +21,9 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
 
   const repair = planRepair(job, observation);
   if (repair !== null) return repair;
+
+  const adoption = planAdoption(job, observation);
+  if (adoption !== null) return adoption;
 
   const search = findBase(observation, job);
   const { base, copies, resume } = copiesOf(job, observation, search);
@@ -66,7 +70,7 @@ function copiesOf(
   const { source, target } = observation;
   const base = search.kind === 'found' ? search.base : null;
   const baseSnapshot = source.snapshots.find(({ id }) => id.uuid === base?.sourceSnapshot.uuid) ?? null;
-  const copies = planCopies(source.disks, base, baseSnapshot, whyNoBase(search, observation), target);
+  const copies = planCopies(source.disks, base, baseSnapshot, whyNoBase(job, search, observation), target);
   return { base, copies, resume: findResume(job, observation, copies) };
 }
 
@@ -157,12 +161,17 @@ function storageConflicts({ source, target }: Observation): readonly Conflict[] 
   return conflicts;
 }
 
-function whyNoBase(search: BaseSearch, { source, target }: Observation): string {
+function whyNoBase(job: JobDefinition, search: BaseSearch, observation: Observation): string {
+  const { source, target } = observation;
   if (search.kind === 'none' && search.reasons.length > 0)
     return `no common base: ${search.reasons.join('; ')}`;
   if (target.replica !== null) return 'the replica has no committed recovery point';
   // Somebody removed the replica or its mark: a second full copy must not look like the first.
   const known = source.snapshots.flatMap(({ commit }) => own(commit)?.replica ?? []);
+  const chain = judgeChain(job, observation);
+  if (known.length === 0 && chain.kind === 'refused') {
+    return `Xen Orchestra's chain is left as it is: ${chain.reasons.join('; ')}`;
+  }
   return known.length === 0
     ? 'the first copy'
     : `the replica of earlier copies (${[...new Set(known)].join(', ')}) is not on the target pool any more`;
@@ -177,7 +186,7 @@ function baseConflicts(
   const { source, target } = observation;
   if (job.initialCopy === 'seed' && committedPoints(job, target.replica).length === 0) {
     return [
-      { kind: 'waiting-for-seed', vm: source.vm, sr: target.sr, reason: whyNoBase(search, observation) },
+      { kind: 'waiting-for-seed', vm: source.vm, sr: target.sr, reason: whyNoBase(job, search, observation) },
     ];
   }
   if (job.onMissingBase === 'full') return [];

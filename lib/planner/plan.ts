@@ -48,7 +48,24 @@ export interface PlannedCard extends Omit<ObservedCard, 'network'> {
   readonly network: ObjectId;
 }
 
+/** A recovery point that Xen Orchestra made, and the source snapshot that it is a copy of. */
+export interface XoPair {
+  readonly replica: ObjectId;
+  readonly point: ObjectId;
+  readonly sourceSnapshot: ObjectId;
+  readonly takenAtMs: number;
+  readonly disks: readonly {
+    readonly device: string;
+    readonly pointVdi: ObjectId;
+    readonly sourceVdi: ObjectId;
+    readonly sourceSr: ObjectId;
+    readonly sizeBytes: number;
+  }[];
+}
+
 export type Step =
+  | { readonly kind: 'compare-chain'; readonly pair: XoPair; readonly verify: 'sampled' | 'full' }
+  | { readonly kind: 'adopt-chain'; readonly pair: XoPair }
   | { readonly kind: 'discard-leftover'; readonly leftover: Leftover; readonly because: string }
   | { readonly kind: 'snapshot-source'; readonly vm: ObjectId }
   | { readonly kind: 'clone-base'; readonly base: Base; readonly devices: readonly string[] }
@@ -107,6 +124,12 @@ export type Conflict =
       readonly sr: ObjectId;
       readonly reason: string;
     }
+  /** Xen Orchestra's chain under the job's id cannot be gone on with. */
+  | {
+      readonly kind: 'chain-refused';
+      readonly replicas: readonly ObjectId[];
+      readonly reasons: readonly string[];
+    }
   | { readonly kind: 'target-diverged'; readonly replica: ObjectId; readonly disks: readonly string[] }
   | { readonly kind: 'replica-not-halted'; readonly replica: ObjectId; readonly powerState: string }
   | { readonly kind: 'foreign-transfer'; readonly replica: ObjectId; readonly mark: string }
@@ -152,13 +175,23 @@ export interface RepairPlan {
   readonly steps: readonly Step[];
 }
 
+/** Takes over a chain that another tool made: compares it, then commits it; afterwards the attempt plans again. */
+export interface AdoptPlan {
+  readonly kind: 'adopt';
+  readonly vm: ObjectId;
+  readonly because: string;
+  readonly replica: ObjectId;
+  readonly notes: readonly string[];
+  readonly steps: readonly Step[];
+}
+
 export interface BlockedPlan {
   readonly kind: 'blocked';
   readonly vm: ObjectId;
   readonly conflicts: readonly Conflict[];
 }
 
-export type Plan = ReplicatePlan | RepairPlan | BlockedPlan;
+export type Plan = ReplicatePlan | RepairPlan | AdoptPlan | BlockedPlan;
 
 /** Settings that a run gives to a replica which it creates. */
 export interface NewReplica {

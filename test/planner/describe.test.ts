@@ -55,6 +55,7 @@ test('a refusal, with what to do about it', () => {
 const conflicts: { readonly [K in Conflict['kind']]: Extract<Conflict, { readonly kind: K }> } = {
   'no-base': { kind: 'no-base', reason: 'snapshot gone', points: ['"P1" (P1)'] },
   'waiting-for-seed': { kind: 'waiting-for-seed', vm: id('db1'), sr: id('vault'), reason: 'the first copy' },
+  'chain-refused': { kind: 'chain-refused', replicas: [id('X')], reasons: ['its source snapshot is gone'] },
   'target-diverged': { kind: 'target-diverged', replica: id('R'), disks: ['0: "r0" (r0)'] },
   'replica-not-halted': { kind: 'replica-not-halted', replica: id('R'), powerState: 'Running' },
   'foreign-transfer': { kind: 'foreign-transfer', replica: id('R'), mark: 'Xen Orchestra' },

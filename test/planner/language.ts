@@ -59,6 +59,7 @@ export function observed(text: string): Observation {
   const [vm] = of('vm');
   return {
     run: 'run-now',
+    xo: { snapshots: [], replicas: [], verdicts: [] },
     source: {
       ...sourceVm,
       disks: disksIn(vm ?? []).map(liveDisk),

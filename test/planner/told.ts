@@ -11,6 +11,8 @@ export function told(plan: Plan): string {
       return `blocked: ${plan.conflicts.map(({ kind }) => kind).join(', ')}`;
     case 'repair':
       return `repair: ${plan.steps.map(({ kind }) => kind).join(', ')}`;
+    case 'adopt':
+      return `adopt: ${plan.steps.map(({ kind }) => kind).join(', ')}`;
     case 'replicate': {
       const parts = [
         copies(plan.steps, plan.base?.point.uuid, plan.base?.sourceSnapshot.uuid),

@@ -68,6 +68,9 @@ export function percent(done: number, total: number): string {
 function planned(plan: Plan): readonly string[] {
   if (plan.kind === 'blocked') return [];
   if (plan.kind === 'repair') return [`first finishing what an earlier run left: ${plan.because}`];
+  if (plan.kind === 'adopt') {
+    return [`first taking over a chain: ${plan.because}`, ...plan.notes.map((note) => `note: ${note}`)];
+  }
   const disks = plan.steps.filter(({ kind }) => kind === 'copy-disk').length;
   return [
     `${plan.copyKind} of ${counted(disks, 'disk')}${plan.base === null ? '' : `, on recovery point ${plan.base.point.uuid}`}`,
@@ -80,6 +83,10 @@ function startOf(step: StepKind): readonly string[] {
   switch (step) {
     case 'resume-snapshot':
       return ['going on with the copy of an interrupted run'];
+    case 'compare-chain':
+      return ['comparing a recovery point that Xen Orchestra made with its source snapshot'];
+    case 'adopt-chain':
+      return ['committing what was compared'];
     case 'snapshot-source':
       return ['taking a snapshot on the source'];
     case 'discard-leftover':

@@ -3,7 +3,7 @@ import type { CallOptions, Pool, Ref } from '../../xapi';
 import type { JobDefinition } from '../../planner/job';
 import { own } from '../../planner/keys';
 import { temporaryName } from '../../planner/marks';
-import type { Observation, ObservedReplica, ReplicaDisk } from '../../planner/observation';
+import type { Observation, ObservedReplica, ReplicaDisk, XoVerdict } from '../../planner/observation';
 import { openExportReader } from '../data/read-export';
 import { ReplicationError } from '../errors';
 import { observeSource, sourceLeftovers } from './source';
@@ -11,6 +11,7 @@ import { leftTasks } from './tasks';
 import { missingPermissions } from './permissions';
 import { observeTarget, targetLeftovers, undecidedDisks } from './target';
 import { byUuid, readWorld } from './world';
+import { observeXo } from './xo';
 
 export interface ObserveRequest {
   readonly job: JobDefinition;
@@ -19,6 +20,8 @@ export interface ObserveRequest {
   readonly source: Pool;
   readonly target: Pool;
   readonly signal: AbortSignal;
+  /** What this run has compared already; absent where it has compared nothing. */
+  readonly verdicts?: readonly XoVerdict[];
 }
 
 /**
@@ -42,6 +45,7 @@ export async function observe(request: ObserveRequest): Promise<Observation> {
     observed.replica === null ? null : await withDecidedDisks(request, observed.replica, observed.sr.ref);
   return {
     run: request.run,
+    xo: observeXo(sourceWorld, targetWorld, job, vm, request.verdicts ?? []),
     source: observeSource(sourceWorld, job, vm.ref, vm.record),
     target: { ...observed, replica },
     leftovers: [

@@ -21,6 +21,7 @@ import { settingsOf } from './settings';
 import { storageFacts } from './storage';
 import { byUuid } from './world';
 import type { World } from './world';
+import { xoTransferMark } from './xo-transfer';
 
 export function observeTarget(
   world: World,
@@ -197,22 +198,10 @@ function withChange(disk: ObservedDisk, committed: readonly RecoveryPoint[]): Re
   return { ...disk, changed: equal ? 'no' : 'unknown' };
 }
 
-/** Marks that Xen Orchestra leaves while it transfers; it does not know our lock, so we keep away. */
+/** The mark of a transfer of Xen Orchestra to this VM, or null. */
 export function foreignTransfer(world: World, vm: VmRecord): string | null {
-  if (vm.name_label.startsWith('[Importing')) return `Xen Orchestra: VM named "${vm.name_label}"`;
-  if (Object.values(vm.blocked_operations).some((text) => text.startsWith('Importing'))) {
-    return 'Xen Orchestra: start is blocked with "Importing"';
-  }
-  if (vm.other_config['xo:backup:datetime']?.startsWith('19700101T') === true) {
-    return 'Xen Orchestra: xo:backup:datetime is the 1970 marker of an unfinished copy';
-  }
-  for (const { vdi } of disksOf(world, vm)) {
-    const record = world.vdis.get(vdi.ref);
-    if (vdi.name.startsWith('[Importing]')) return `Xen Orchestra: disk named "${vdi.name}"`;
-    if (record?.other_config['xo:import:task'] !== undefined)
-      return `Xen Orchestra: disk "${vdi.name}" is being imported`;
-  }
-  return null;
+  const disks = disksOf(world, vm).flatMap(({ vdi }) => world.vdis.get(vdi.ref) ?? []);
+  return xoTransferMark(vm, disks);
 }
 
 /** The disks whose change is not known from content ids, each with the recovery point's disk to compare with. */

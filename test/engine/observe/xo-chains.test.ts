@@ -1,6 +1,7 @@
 /** What Xen Orchestra left in real pools: never taken for ours, never touched, and recognised while it is at work. */
 import { observeSource, sourceLeftovers } from '../../../lib/engine/observe/source';
 import { observeTarget, targetLeftovers } from '../../../lib/engine/observe/target';
+import { observeXo } from '../../../lib/engine/observe/xo';
 import type { World } from '../../../lib/engine/observe/world';
 import { encode } from '../../../lib/planner/keys';
 import type { Observation } from '../../../lib/planner/observation';
@@ -22,11 +23,12 @@ function only<T>(records: ReadonlyMap<string, T>, wanted: (record: T) => boolean
 function observe(
   source: World,
   target: World,
+  jobId = '11111111-1111-4111-8111-111111111111',
 ): { readonly job: ReturnType<typeof jobWith>; readonly seen: Observation } {
   const [vmRef, vm] = only(source.vms, ({ is_a_snapshot }) => !is_a_snapshot);
   const [srRef, sr] = only(target.srs, () => true);
   const job = jobWith({
-    jobId: '11111111-1111-4111-8111-111111111111',
+    jobId,
     target: { poolName: 'target', poolUuid: target.poolUuid, srUuid: sr.uuid },
     networkMap: { 'net-a': 'net-a' },
   });
@@ -34,6 +36,7 @@ function observe(
     job,
     seen: {
       run: 'run',
+      xo: observeXo(source, target, job, { ref: vmRef, record: vm }, []),
       source: observeSource(source, job, vmRef, vm),
       target: observeTarget(target, job, vm.uuid, srRef, sr),
       leftovers: [...sourceLeftovers(source, job, vmRef, vm), ...targetLeftovers(target, job, vm.uuid)],
@@ -43,13 +46,15 @@ function observe(
 }
 
 describe.each([...finished, ...interrupted])('%s', (name) => {
-  test('its objects are nobody’s leftovers and no base: our first run is a full beside them, and destroys nothing', () => {
+  test('its objects are nobody’s leftovers, and under another job’s id a full is made beside them', () => {
     const { source, target } = chain(name);
-    const { job, seen } = observe(source, target);
+    const { seen } = observe(source, target);
     expect(seen.leftovers).toEqual([]);
     expect(seen.target.replica).toBeNull();
     expect(seen.source.snapshots.map(({ commit }) => commit.kind)).not.toContain('own');
-    expect(told(planRun(job, seen))).toBe('full 0, full 1');
+    const other = observe(source, target, 'another-job');
+    expect(other.seen.leftovers).toEqual([]);
+    expect(told(planRun(other.job, other.seen))).toBe('full 0, full 1');
   });
 });
 
@@ -72,14 +77,9 @@ describe('a replica that Xen Orchestra also works on', () => {
     expect(told(planRun(job, seen))).toBe('blocked: foreign-transfer');
   });
 
-  test.each(finished)(
-    '%s: without our commit it is no base; nothing is sent in full without being told to',
-    (name) => {
-      const { job, seen } = adopted(name);
-      expect(seen.target.replica?.foreignTransfer).toBeNull();
-      expect(told(planRun(job, seen))).toBe('blocked: no-base, target-diverged');
-      const forced = planRun({ ...job, onMissingBase: 'full', onDivergence: 'overwrite' }, seen);
-      expect(told(forced)).toBe('full 0, full 1');
-    },
-  );
+  test.each(finished)('%s: it went on with our replica, so we go on from its newest copy', (name) => {
+    const { job, seen } = adopted(name);
+    expect(seen.target.replica?.foreignTransfer).toBeNull();
+    expect(told(planRun(job, seen))).toBe('adopt: compare-chain');
+  });
 });

@@ -131,7 +131,7 @@ async function copyContent(site: Site, from: string, to: string, sizeBytes: numb
   }
 }
 
-function vmRecord(
+export function vmRecord(
   source: { readonly name_label: string; readonly memory_static_max: number },
   otherConfig: Readonly<Record<string, string>>,
 ): VmCreateRecord {
