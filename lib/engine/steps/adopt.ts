@@ -5,6 +5,7 @@ import type { SourceCommit, TargetCommit } from '../../planner/keys';
 import { temporaryName } from '../../planner/marks';
 import type { ObjectId, XoVerdict } from '../../planner/observation';
 import type { XoPair } from '../../planner/plan';
+import { workOf } from '../attempt';
 import type { Attempt } from '../attempt';
 import type { DiskReader } from '../data/extent';
 import { openExportReader } from '../data/read-export';
@@ -42,7 +43,7 @@ async function compareOne(
       {
         vdi: vdi.ref as Ref<'VDI'>,
         sr: srRef as Ref<'SR'>,
-        label: labelOf(attempt, device),
+        label: temporaryName(workOf(attempt, 'transfer'), `compares ${attempt.vm.name} disk ${device}`),
         sizeBytes,
         name: vdi.name,
       },
@@ -67,11 +68,6 @@ async function compareOne(
     `disk ${device} differs in ${String(differing.size)} of the blocks up to ${String(comparedBytes)}, ` +
     `the first at ${String(first * seedBlockBytes)}`
   );
-}
-
-function labelOf({ job, vm, context }: Attempt, device: string): string {
-  const name = { role: 'transfer', job: job.jobId, sourceVm: vm.uuid, run: context.runId } as const;
-  return temporaryName(name, `compares ${vm.name} disk ${device}`);
 }
 
 /**
