@@ -60,8 +60,18 @@ const pool = z.strictObject({
   users: z.array(user).optional(),
   hosts: z.array(z.strictObject({ name })).min(1),
   srs: z.array(sr),
-  networks: z.array(z.strictObject({ name })),
+  networks: z.array(
+    z.strictObject({
+      name,
+      /** The hosts serve disks over NBD on it: `nbd` with TLS only, `insecure_nbd` without. Since 7.3. */
+      purpose: z.enum(['nbd', 'insecure_nbd']).optional(),
+    }),
+  ),
   vms: z.array(vm),
+  /** True: the licence rules changed-block tracking out. Default false. */
+  restrictCbt: z.boolean().optional(),
+  /** Types of SRs whose driver cannot track changed blocks. Default: all can, since 7.3. */
+  untrackedSrTypes: z.array(name).optional(),
   /** How late a wrong password is answered. Default 5000, as the real server does. */
   wrongPasswordDelayMs: z.int().min(0).optional(),
   /** A plain raw upload whose connection ends early: `succeeds` with stale bytes as on a real server. Default `fails`. */

@@ -1,4 +1,4 @@
-import type { NetworkRecord, Records, TaskStatus, VbdRecord, VmRecord } from './records';
+import type { NbdServerInfo, NetworkRecord, Records, TaskStatus, VbdRecord, VmRecord } from './records';
 import type { Ref, Uuid } from './refs';
 
 /** One XAPI message: parameters without the leading session, and the type of its result. */
@@ -175,6 +175,12 @@ interface ActionMethods {
   'VDI.set_name_label': Method<[self: Ref<'VDI'>, value: string], ''>;
   'VDI.set_name_description': Method<[self: Ref<'VDI'>, value: string], ''>;
   'VDI.get_VBDs': Method<[self: Ref<'VDI'>], readonly Ref<'VBD'>[]>;
+  /** Since 7.3, as the four below. */
+  'VDI.enable_cbt': Method<[self: Ref<'VDI'>], ''>;
+  /** Base64 of a bitmap: a bit for each 64 KiB, most significant first, as long as the second disk needs. */
+  'VDI.list_changed_blocks': Method<[older: Ref<'VDI'>, newer: Ref<'VDI'>], string>;
+  'VDI.data_destroy': Method<[self: Ref<'VDI'>], ''>;
+  'VDI.get_nbd_info': Method<[self: Ref<'VDI'>], readonly NbdServerInfo[]>;
 
   'VBD.create': Method<[record: VbdCreateRecord], Ref<'VBD'>>;
   'VBD.destroy': Method<[self: Ref<'VBD'>], ''>;

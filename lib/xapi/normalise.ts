@@ -30,6 +30,7 @@ const NUMERIC: { readonly [C in keyof Records]: Readonly<Record<NumericField<Rec
   VIF: { MTU: true },
   VTPM: {},
   SR: { physical_size: true, physical_utilisation: true, virtual_allocation: true },
+  SM: {},
   PBD: {},
   host: { API_version_major: true, API_version_minor: true },
   host_metrics: {},

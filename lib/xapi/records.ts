@@ -207,6 +207,25 @@ export interface NetworkRecord {
   readonly purpose?: readonly string[];
 }
 
+/** A driver of storage. Before 6.2 there are no `features`. */
+export interface SmRecord {
+  readonly uuid: Uuid<'SM'>;
+  readonly type: string;
+  readonly features?: Readonly<Record<string, number>>;
+}
+
+/** Where a disk can be read over NBD; a record without an object. */
+export interface NbdServerInfo {
+  /** Carries the session that asked: as good as the password. */
+  readonly exportname: string;
+  readonly address: string;
+  readonly port: number;
+  /** Certificate of the host, PEM. */
+  readonly cert: string;
+  /** A name that the certificate bears. */
+  readonly subject: string;
+}
+
 export type TaskStatus = 'pending' | 'success' | 'failure' | 'cancelling' | 'cancelled';
 
 export interface TaskRecord {
@@ -231,6 +250,7 @@ export interface Records {
   readonly VIF: VifRecord;
   readonly VTPM: VtpmRecord;
   readonly SR: SrRecord;
+  readonly SM: SmRecord;
   readonly PBD: PbdRecord;
   readonly host: HostRecord;
   readonly host_metrics: HostMetricsRecord;

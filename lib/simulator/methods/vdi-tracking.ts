@@ -1,4 +1,4 @@
-import { flag, list, text } from '../database/row';
+import { flag, list, map, text } from '../database/row';
 import { ApiError } from '../errors';
 import type { Call, Handlers } from '../pool/call';
 import { settle, storage } from '../pool/disks';
@@ -22,6 +22,7 @@ export const vdiTracking = {
 async function setTracking(call: Call, operation: string, on: boolean): Promise<string> {
   const { pool, args } = call;
   const vdi = args.text(0);
+  requireTracking(pool, vdi);
   await vdiOperation(call, operation, async () => {
     const row = pool.db.row('VDI', vdi);
     if (flag(row, 'is_a_snapshot')) throw new ApiError('OPERATION_NOT_ALLOWED', `VDI is a snapshot: ${vdi}`);
@@ -38,10 +39,20 @@ async function setTracking(call: Call, operation: string, on: boolean): Promise<
   return '';
 }
 
+/** @throws ApiError SR_OPERATION_NOT_SUPPORTED where the driver of the disk's SR knows nothing of it */
+function requireTracking({ db }: Call['pool'], vdi: string): void {
+  const sr = db.text('VDI', vdi, 'SR');
+  const type = db.text('SR', sr, 'type');
+  const driver = [...db.table('SM').rows()].find(([, row]) => text(row, 'type') === type);
+  if (driver !== undefined && 'VDI_CONFIG_CBT' in map(driver[1], 'features')) return;
+  throw new ApiError('SR_OPERATION_NOT_SUPPORTED', sr);
+}
+
 async function listChangedBlocks(call: Call): Promise<string> {
   const { pool, args } = call;
   const from = pool.db.row('VDI', args.text(0));
   const to = pool.db.row('VDI', args.text(1));
+  requireTracking(pool, args.text(1));
   checkVdiOperation(pool.db, args.text(1), 'list_changed_blocks');
   try {
     const bitmap = await storage(pool, text(to, 'SR'), (store) =>
@@ -68,6 +79,7 @@ async function listChangedBlocks(call: Call): Promise<string> {
 async function dataDestroy(call: Call): Promise<string> {
   const { pool, args } = call;
   const vdi = args.text(0);
+  requireTracking(pool, vdi);
   const row = pool.db.row('VDI', vdi);
   if (!flag(row, 'is_a_snapshot'))
     throw new ApiError('OPERATION_NOT_ALLOWED', `VDI is not a snapshot: ${vdi}`);

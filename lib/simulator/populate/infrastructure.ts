@@ -26,7 +26,7 @@ export function createInfrastructure(pool: Pool, spec: PoolSpec, places: readonl
   const { db } = pool;
   const poolRef = db.create('pool', {
     name_label: spec.name,
-    restrictions: restrictionsOf(pool),
+    restrictions: restrictionsOf(pool, spec.restrictCbt === true),
     ha_cluster_stack: 'xhad',
     allowed_operations: poolOperations,
     last_update_sync: '19700101T00:00:00Z',
@@ -35,10 +35,12 @@ export function createInfrastructure(pool: Pool, spec: PoolSpec, places: readonl
     local_auth_max_threads: 8,
     ext_auth_max_threads: 1,
   });
-  for (const place of places) pool.hosts.push(createHost(pool, place));
+  for (const place of places) pool.hosts.push(createHost(pool, spec, place));
   db.set('pool', poolRef, 'master', pool.hosts[0]?.ref ?? 'OpaqueRef:NULL');
   createNetworks(pool, spec, places);
-  for (const type of new Set(spec.srs.map((sr) => sr.type))) createStorageManager(pool, type);
+  for (const type of new Set(spec.srs.map((sr) => sr.type))) {
+    createStorageManager(pool, type, spec.untrackedSrTypes?.includes(type) !== true);
+  }
 }
 
 const poolOperations = [
@@ -57,7 +59,7 @@ const poolOperations = [
   'tls_verification_enable',
 ];
 
-function createHost(pool: Pool, place: HostPlace): Host {
+function createHost(pool: Pool, spec: PoolSpec, place: HostPlace): Host {
   const { db } = pool;
   const metrics = db.create('host_metrics', {
     memory_total: hostMemoryBytes,
@@ -83,7 +85,7 @@ function createHost(pool: Pool, place: HostPlace): Host {
     editions: ['xenserver'],
     display: 'enabled',
     https_only: true,
-    license_params: { sku_type: 'simulated', ...restrictionsOf(pool) },
+    license_params: { sku_type: 'simulated', ...restrictionsOf(pool, spec.restrictCbt === true) },
     logging: {},
     memory_overhead: 512 * 1024 ** 2,
     sched_policy: 'credit',
@@ -174,16 +176,15 @@ function createCertificate(pool: Pool, host: string, certificate: HostCertificat
 /** The first network carries the management interfaces of all hosts. */
 function createNetworks(pool: Pool, spec: PoolSpec, places: readonly HostPlace[]): void {
   const { db } = pool;
-  const names =
-    spec.networks.length === 0
-      ? ['Pool-wide network associated with eth0']
-      : spec.networks.map((network) => network.name);
-  names.forEach((name, index) => {
+  const networks =
+    spec.networks.length === 0 ? [{ name: 'Pool-wide network associated with eth0' }] : spec.networks;
+  networks.forEach(({ name, purpose }, index) => {
     const network = db.create('network', {
       name_label: name,
       bridge: `xenbr${index}`,
       MTU: 1500,
       managed: true,
+      ...(purpose === undefined || pool.facts.apiMinor < 8 ? {} : { purpose: [purpose] }),
     });
     pool.hosts.forEach((host, hostIndex) => {
       const metrics = db.create('PIF_metrics', { carrier: true });
@@ -211,7 +212,7 @@ function macOf(host: number, network: number): string {
   return `02:00:00:${hex(host)}:00:${hex(network)}`;
 }
 
-function createStorageManager(pool: Pool, type: string): void {
+function createStorageManager(pool: Pool, type: string, tracksChanges: boolean): void {
   const features = [
     'SR_PROBE',
     'SR_UPDATE',
@@ -227,7 +228,7 @@ function createStorageManager(pool: Pool, type: string): void {
     'VDI_ACTIVATE',
     'VDI_DEACTIVATE',
     'VDI_UPDATE',
-    ...(pool.facts.apiMinor >= 8 ? ['VDI_CONFIG_CBT'] : []),
+    ...(pool.facts.apiMinor >= 8 && tracksChanges ? ['VDI_CONFIG_CBT'] : []),
   ];
   const versions = Object.fromEntries(features.map((feature) => [feature, 1]));
   pool.db.create('SM', {

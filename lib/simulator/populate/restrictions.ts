@@ -1,6 +1,6 @@
 import type { Pool } from '../pool/pool';
 
-/** Features that a licence could take away; the simulated one leaves all of them on. */
+/** Features that a licence could take away; the simulated one leaves them on. */
 const features = [
   'ad',
   'cbt',
@@ -52,12 +52,18 @@ const features = [
   'zstd_export',
 ];
 
-/** `pool.restrictions`: strings, of which "false" means that the feature may be used. */
-export function restrictionsOf(pool: Pool): Record<string, string> {
+/**
+ * `pool.restrictions`: strings, of which "false" means that the feature may be used.
+ *
+ * @param restrictCbt a licence without changed-block tracking
+ */
+export function restrictionsOf(pool: Pool, restrictCbt: boolean): Record<string, string> {
   const cbt = pool.facts.apiMinor >= 8;
   const names = features.filter((feature) => cbt || feature !== 'cbt');
   return {
-    ...Object.fromEntries(names.map((feature) => [`restrict_${feature}`, 'false'])),
+    ...Object.fromEntries(
+      names.map((feature) => [`restrict_${feature}`, String(feature === 'cbt' && restrictCbt)]),
+    ),
     enable_xha: 'true',
     platform_filter: 'true',
     regular_nag_dialog: 'true',

@@ -1,0 +1,164 @@
+/**
+ * Reads a disk over NBD: all of it, or the 64 KiB that changed since an older snapshot (changed-block tracking).
+ * Works since XenServer 7.3. Other than an export it can begin anywhere, so a resumed copy reads nothing twice.
+ */
+import { NbdReader } from '../../nbd';
+import type { NbdRange, NbdServer, NbdTimings } from '../../nbd';
+import type { Pool, Ref } from '../../xapi';
+import { ReplicationError } from '../errors';
+import { ChangedBlocks } from './changed-blocks';
+import type { DiskReader, Extent } from './extent';
+
+export interface NbdReaderRequest {
+  readonly vdi: Ref<'VDI'>;
+  /** Where absent, everything is read, zeros too: NBD of XAPI does not tell what was never written. */
+  readonly base?: Ref<'VDI'>;
+  /** What the pool says of the disk; an export of another size is refused. */
+  readonly sizeBytes: number;
+  /** Nothing below is read: it was confirmed by an earlier run. */
+  readonly startBytes: number;
+  /** For messages: the disk as people know it. */
+  readonly name: string;
+}
+
+export interface NbdLimits {
+  readonly connections: number;
+  readonly windowBytes: number;
+  readonly requestBytesMax: number;
+  readonly failuresMax: number;
+  readonly retryDelayMs: number;
+  readonly timings: NbdTimings;
+}
+
+/**
+ * Two connections hide the server's turning from one request to the next (it answers them one by one); a host serves 16
+ * in all, to everybody. It sends in pieces of 512 KiB, so larger requests gain nothing.
+ */
+export const nbdLimits: NbdLimits = {
+  connections: 2,
+  windowBytes: 6 * 1024 * 1024,
+  requestBytesMax: 512 * 1024,
+  failuresMax: 5,
+  retryDelayMs: 1_000,
+  timings: { openMaxMs: 120_000, silenceMaxMs: 120_000 },
+};
+
+/** Walking the logs of a chain takes the storage a while. */
+const listMaxMs = 600_000;
+
+/**
+ * Asks which blocks changed, and opens the disk.
+ *
+ * @throws XapiError where the pool cannot tell what changed; NbdError where no host serves the disk; ReplicationError
+ *   `bad-stream` where what they say does not fit the disk
+ */
+export async function openNbdReader(
+  pool: Pick<Pool, 'call'>,
+  request: NbdReaderRequest,
+  signal: AbortSignal,
+  limits: NbdLimits = nbdLimits,
+): Promise<DiskReader> {
+  const wanted = await wantedOf(pool, request, signal);
+  const servers = (): Promise<readonly NbdServer[]> => serversOf(pool, request.vdi, signal);
+  // An unchanged disk needs no connection, and no attachment on its host.
+  if (wanted.bytes === 0) return new NbdDiskReader(request, wanted, null);
+  const reader = await NbdReader.open({ ...limits, servers, signal });
+  if (reader.sizeBytes !== request.sizeBytes) {
+    reader.abort();
+    throw bad(
+      request,
+      `its host serves ${String(reader.sizeBytes)} bytes, but the pool says ${String(request.sizeBytes)}`,
+    );
+  }
+  return new NbdDiskReader(request, wanted, reader);
+}
+
+/** Ranges are made when they are needed: a large disk written to at random has millions of them. */
+interface Wanted {
+  readonly bytes: number;
+  readonly ranges: () => Iterable<NbdRange>;
+}
+
+async function wantedOf(
+  pool: Pick<Pool, 'call'>,
+  request: NbdReaderRequest,
+  signal: AbortSignal,
+): Promise<Wanted> {
+  const { base, vdi, sizeBytes, startBytes } = request;
+  if (base === undefined) {
+    const lengthBytes = Math.max(0, sizeBytes - startBytes);
+    return { bytes: lengthBytes, ranges: () => [{ offsetBytes: startBytes, lengthBytes }] };
+  }
+  const list = await pool.call('VDI.list_changed_blocks', [base, vdi], { signal, timeoutMs: listMaxMs });
+  try {
+    const changed = new ChangedBlocks(list, sizeBytes);
+    return { bytes: changed.changedBytes(startBytes), ranges: () => changed.ranges(startBytes) };
+  } catch (error) {
+    throw bad(request, error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function serversOf(
+  pool: Pick<Pool, 'call'>,
+  vdi: Ref<'VDI'>,
+  signal: AbortSignal,
+): Promise<readonly NbdServer[]> {
+  const infos = await pool.call('VDI.get_nbd_info', [vdi], { signal });
+  return infos.map(({ address, port, exportname, cert, subject }) => ({
+    address,
+    port,
+    exportName: exportname,
+    certificatePem: cert,
+    subject,
+  }));
+}
+
+class NbdDiskReader implements DiskReader {
+  readonly #request: NbdReaderRequest;
+  readonly #wanted: Wanted;
+  readonly #reader: NbdReader | null;
+  #complete: boolean;
+
+  constructor(request: NbdReaderRequest, wanted: Wanted, reader: NbdReader | null) {
+    this.#request = request;
+    this.#wanted = wanted;
+    this.#reader = reader;
+    this.#complete = reader === null;
+  }
+
+  get changedBytes(): number {
+    return this.#wanted.bytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#request.sizeBytes;
+  }
+
+  get bytesRead(): number {
+    return this.#reader?.bytesRead ?? 0;
+  }
+
+  async *extents(): AsyncIterable<Extent> {
+    if (this.#reader === null) return;
+    yield* this.#reader.read(this.#wanted.ranges());
+    this.#complete = true;
+  }
+
+  /** Every reply was checked by itself: that all of them came is the verdict. */
+  async finish(): Promise<void> {
+    if (!this.#complete) throw bad(this.#request, 'it was not read to its end');
+    await this.#reader?.close();
+  }
+
+  abort(): Promise<void> {
+    this.#reader?.abort();
+    return Promise.resolve();
+  }
+}
+
+function bad({ name }: NbdReaderRequest, what: string): ReplicationError {
+  return new ReplicationError('bad-stream', `Disk "${name}" cannot be read over NBD: ${what}`, {
+    retry: 'later',
+    hint: 'nothing was committed; the run reads the disk by export instead where it can',
+  });
+}
