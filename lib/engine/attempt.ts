@@ -10,6 +10,7 @@ import type { SegmentLimits } from './data/write-segments';
 import { StalePlan } from './errors';
 import type { RunLock } from './lock';
 import type { Queues } from './queues';
+import type { SnapshotGroup } from './snapshot-group';
 
 export interface TakenDisk {
   readonly device: string;
@@ -41,6 +42,8 @@ export interface Attempt {
   readonly context: RunContext;
   readonly lock: RunLock;
   readonly queues: Queues;
+  /** The VMs that are snapshotted together; null where each is when its turn comes. */
+  readonly group: SnapshotGroup | null;
   readonly limits: SegmentLimits;
   /** When the newest recovery point was committed; commits are told apart and ordered by this. */
   readonly newestCommitMs: number;

@@ -90,7 +90,7 @@ async function perform(attempt: Attempt, step: Step): Promise<void> {
     case 'discard-leftover':
       return discardLeftover(attempt, step.leftover);
     case 'snapshot-source':
-      return snapshotSource(attempt, step.vm);
+      return snapshotSource(attempt, step.vm, step.how);
     case 'clone-base':
       return cloneBase(attempt, step.base, step.devices);
     case 'create-disk':

@@ -7,7 +7,7 @@ import type { JobDefinition } from '../planner/job';
 import type { Observation, XoVerdict } from '../planner/observation';
 import type { Plan, ReplicatePlan } from '../planner/plan';
 import { committedPoints } from '../planner/base';
-import { leftoversToDiscard, planRun } from '../planner/plan-run';
+import { leftoversToDiscard, mustStartAgain, planRun } from '../planner/plan-run';
 import { Produced } from './attempt';
 import type { Attempt } from './attempt';
 import type { RunContext } from './context';
@@ -19,7 +19,9 @@ import { acquireLock } from './lock';
 import type { RunLock } from './lock';
 import { observe } from './observe/observe';
 import type { Queues } from './queues';
+import type { SnapshotGroup } from './snapshot-group';
 import { discardLeftover } from './steps/discard';
+import { startAgain } from './steps/offline';
 
 export interface VmRun {
   readonly job: JobDefinition;
@@ -28,6 +30,7 @@ export interface VmRun {
   readonly target: Pool;
   readonly context: RunContext;
   readonly queues: Queues;
+  readonly group: SnapshotGroup | null;
   readonly limits: SegmentLimits;
   readonly lockWaitMs: number;
 }
@@ -43,6 +46,7 @@ export async function replicateVm(run: VmRun): Promise<VmOutcome> {
   const { context, vm } = run;
   context.emit({ kind: 'vm-started', vm });
   const outcome = await underLock(run).catch((error: unknown) => toOutcome(error, context.signal));
+  run.group?.leave(vm);
   context.emit({ kind: 'vm-finished', vm, outcome });
   return outcome;
 }
@@ -92,6 +96,15 @@ async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Pro
       signal: context.signal,
       verdicts,
     });
+    if (mustStartAgain(job, observation)) {
+      context.emit({
+        kind: 'warning',
+        vm,
+        text: 'a run that died had shut the VM down for its snapshot: starting it',
+      });
+      await startAgain(source, observation.source.vm);
+      continue;
+    }
     const plan = planRun(job, observation);
     context.emit({ kind: 'planned', vm, attempt: attemptNumber, plan });
     if (plan.kind === 'blocked') throw blockedError(run, plan);
@@ -124,6 +137,7 @@ function newAttempt(run: VmRun, lock: RunLock, observation: Observation): Attemp
     context: run.context,
     lock,
     queues: run.queues,
+    group: run.group,
     limits: run.limits,
     newestCommitMs: committedPoints(run.job, observation.target.replica)[0]?.commit.committedAtMs ?? 0,
     made: new Produced(),

@@ -17,6 +17,7 @@ import { ReportBuilder } from './report';
 import type { RunReport } from './report';
 import { selectVms } from './select-vms';
 import type { SelectedVm } from './select-vms';
+import { SnapshotGroup } from './snapshot-group';
 
 export interface RunJobOptions {
   readonly job: JobDefinition;
@@ -47,20 +48,35 @@ export async function runJob(options: RunJobOptions): Promise<RunReport> {
   const vms = await selectVms(options.source, job, options.onlyVms ?? null, { signal: context.signal });
   emit({ kind: 'run-started', run: context.runId, jobId: job.jobId, jobName: job.name, vms: vms.length });
   const queues = new Queues(transfersMax);
-  const workers = new PQueue({ concurrency: job.concurrency });
-  await Promise.all(vms.map((vm) => workers.add(() => runVm(options, { ...context, emit }, queues, vm))));
+  const { groupSkewMs } = job.snapshot;
+  const group = groupSkewMs === null ? null : new SnapshotGroup(vms.map(idOf), groupSkewMs, context.clock);
+  // A group waits for all its members: one that does not start would never come. Transfers have a bound of their own.
+  const concurrency = group === null ? job.concurrency : Math.max(1, vms.length);
+  const workers = new PQueue({ concurrency });
+  const shared: Shared = { options, context: { ...context, emit }, queues, group };
+  await Promise.all(vms.map((vm) => workers.add(() => runVm(shared, vm))));
   emit({ kind: 'run-finished', run: context.runId });
   return report.finish();
 }
 
-async function runVm(
-  options: RunJobOptions,
-  context: RunContext,
-  queues: Queues,
-  vm: SelectedVm,
-): Promise<VmOutcome> {
+/** What the VMs of a run have in common. */
+interface Shared {
+  readonly options: RunJobOptions;
+  readonly context: RunContext;
+  readonly queues: Queues;
+  readonly group: SnapshotGroup | null;
+}
+
+function idOf({ uuid, name }: SelectedVm): { readonly uuid: string; readonly name: string } {
+  return { uuid, name };
+}
+
+async function runVm({ options, context, queues, group }: Shared, vm: SelectedVm): Promise<VmOutcome> {
   const { job, source, target } = options;
-  if (vm.kind === 'missing' || context.signal.aborted) return notStarted(context, vm, source, job);
+  if (vm.kind === 'missing' || context.signal.aborted) {
+    group?.leave(vm);
+    return notStarted(context, vm, source, job);
+  }
   return replicateVm({
     job,
     vm: { uuid: vm.uuid, name: vm.name },
@@ -68,6 +84,7 @@ async function runVm(
     target,
     context,
     queues,
+    group,
     limits: options.limits ?? segmentLimits,
     lockWaitMs: options.lockWaitMs ?? defaultLockWaitMs,
   });

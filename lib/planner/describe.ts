@@ -71,19 +71,35 @@ export function describeConflict(conflict: Conflict): Described {
         hint: 'move the disk to an SR that keeps VHD',
       };
     case 'no-disks':
+    case 'snapshot-mode':
+    case 'is-replica':
+      return describeUnsuitableVm(conflict);
+    case 'permission':
+      return {
+        message: `the account may not: ${conflict.missing.join(', ')}`,
+        hint: 'use an account with pool-operator on the target pool and vm-admin on the source pool',
+      };
+  }
+}
+
+function describeUnsuitableVm(
+  conflict: Extract<Conflict, { kind: 'no-disks' | 'snapshot-mode' | 'is-replica' }>,
+): Described {
+  switch (conflict.kind) {
+    case 'no-disks':
       return {
         message: `VM ${quoted(conflict.vm)} has no disk to replicate`,
         hint: 'take it out of the job',
+      };
+    case 'snapshot-mode':
+      return {
+        message: `a snapshot of VM ${quoted(conflict.vm)} in mode "${conflict.mode}" is not possible: ${conflict.reason}`,
+        hint: 'choose another snapshot mode; "disk" is always possible, and is what the guest finds after a power cut',
       };
     case 'is-replica':
       return {
         message: `VM ${quoted(conflict.vm)} is itself a replica of this job`,
         hint: 'take its tag off, or name the VMs of the job by uuid',
-      };
-    case 'permission':
-      return {
-        message: `the account may not: ${conflict.missing.join(', ')}`,
-        hint: 'use an account with pool-operator on the target pool and vm-admin on the source pool',
       };
   }
 }
@@ -146,7 +162,7 @@ function describeStep(step: Step): string {
     case 'discard-leftover':
       return `discard ${step.leftover.kind} ${quoted(step.leftover.id)} on the ${step.leftover.side}: ${step.because}`;
     case 'snapshot-source':
-      return `snapshot VM ${quoted(step.vm)}`;
+      return describeSnapshot(step);
     case 'resume-snapshot':
       return `go on with snapshot ${quoted(step.snapshot)} of an interrupted run`;
     case 'resume-disk':
@@ -194,4 +210,15 @@ function quoted({ name, uuid }: ObjectId): string {
 
 function gib(bytes: number): string {
   return `${(bytes / 1024 ** 3).toFixed(2)} GiB`;
+}
+
+function describeSnapshot({ vm, how }: Extract<Step, { kind: 'snapshot-source' }>): string {
+  switch (how) {
+    case 'plain':
+      return `snapshot VM ${quoted(vm)}`;
+    case 'quiesce':
+      return `snapshot VM ${quoted(vm)} with its file systems at rest`;
+    case 'offline':
+      return `shut VM ${quoted(vm)} down, snapshot it, start it again`;
+  }
 }

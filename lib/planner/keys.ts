@@ -19,6 +19,7 @@ const progressKey = 'xenrepl:progress';
 const runKey = 'xenrepl:run';
 const seedKey = 'xenrepl:seed';
 const verifiedKey = 'xenrepl:verified';
+const shutdownKey = 'xenrepl:shutdown';
 
 export type CopyKind = 'full' | 'delta';
 
@@ -182,6 +183,14 @@ export interface SeedDiskMark {
   readonly digest: string;
 }
 
+/** Stands on a live VM while it is down for its snapshot: whoever finds it there starts the VM again. */
+export interface ShutdownMark {
+  readonly v: 1;
+  readonly self: string;
+  readonly job: string;
+  readonly run: string;
+}
+
 /** Stands on a recovery point: what the last verification of it found. */
 export interface VerifiedMark {
   readonly v: 1;
@@ -234,6 +243,7 @@ export const encode = {
   seedSnapshot: (record: SeedSnapshotMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
   seedVm: (record: SeedVmMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
   seedDisk: (record: SeedDiskMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
+  shutdown: (record: ShutdownMark): StringMap => ({ [shutdownKey]: JSON.stringify(record) }),
   verified: (record: VerifiedMark): StringMap => ({ [verifiedKey]: JSON.stringify(record) }),
 } as const;
 
@@ -246,6 +256,7 @@ export const keys = {
   run: runKey,
   seed: seedKey,
   verified: verifiedKey,
+  shutdown: shutdownKey,
 };
 
 type Check = (value: unknown) => boolean;
@@ -343,6 +354,7 @@ const shapes = {
     offeredBytes: count,
     digest: text,
   },
+  shutdown: { ...identity, run: text },
   verified: {
     v: one,
     self: text,
@@ -393,6 +405,8 @@ export const decode = {
     find(map, seedKey, selfUuid, shapes.seedVm),
   seedDisk: (map: StringMap, selfUuid: string): Found<SeedDiskMark> =>
     find(map, seedKey, selfUuid, shapes.seedDisk),
+  shutdown: (map: StringMap, selfUuid: string): Found<ShutdownMark> =>
+    find(map, shutdownKey, selfUuid, shapes.shutdown),
   verified: (map: StringMap, selfUuid: string): Found<VerifiedMark> =>
     find(map, verifiedKey, selfUuid, shapes.verified),
 } as const;

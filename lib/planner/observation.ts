@@ -3,6 +3,7 @@ import type {
   Found,
   ReplicaMark,
   RunMark,
+  ShutdownMark,
   SourceCommit,
   StagingProgress,
   SwapRecord,
@@ -59,6 +60,10 @@ export interface SourceObservation {
   readonly poolName: string;
   readonly vm: ObjectId;
   readonly powerState: string;
+  /** What the pool says the VM may be asked for now. */
+  readonly operations: readonly string[];
+  /** Own where a run shut the VM down for its snapshot and did not live to start it again. */
+  readonly shutDown: Found<ShutdownMark>;
   readonly disks: readonly ObservedDisk[];
   readonly cards: readonly ObservedCard[];
   readonly snapshots: readonly SourceSnapshot[];

@@ -7,12 +7,13 @@ import type { JobDefinition } from './job';
 import { own } from './keys';
 import { planCards } from './networks';
 import type { CardPlan } from './networks';
-import type { Leftover, Observation, ObservedReplica } from './observation';
+import type { Leftover, Observation, ObservedReplica, SourceObservation } from './observation';
 import type { Base, Conflict, DiskCopy, ExpectedDisk, Plan, Step } from './plan';
 import { planRepair } from './repair';
 import { findResume, garbage } from './resume';
 import type { Resume } from './resume';
 import { pointsToDestroy, sourceSnapshotsToDestroy } from './retention';
+import { snapshotChoice } from './snapshot-mode';
 
 export function planRun(job: JobDefinition, observation: Observation): Plan {
   const { source, target } = observation;
@@ -35,6 +36,7 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
     ...baseConflicts(job, search, observation),
     ...divergenceConflicts(job, target.replica),
     ...cards.conflicts,
+    ...(resume === null ? snapshotConflicts(job, source) : []),
     ...spaceConflicts(observation, garbage(observation.leftovers, resume), spaceNeededBytes),
   ];
   if (conflicts.length > 0) return { kind: 'blocked', vm: source.vm, conflicts };
@@ -53,6 +55,11 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
     ],
     steps: steps(job, observation, base, copies, resume, cards),
   };
+}
+
+/** A run of this job shut the VM down for its snapshot and died: it is started again before anything is decided. */
+export function mustStartAgain(job: JobDefinition, { source }: Observation): boolean {
+  return own(source.shutDown)?.job === job.jobId;
 }
 
 /** What a failed attempt leaves that nobody can go on with. What is to be repaired first may need any of it. */
@@ -84,6 +91,8 @@ function steps(
 ): readonly Step[] {
   const { source, target } = observation;
   const mode = job.transfer.verify;
+  const choice = snapshotChoice(job.snapshot.mode, source);
+  const how = choice.kind === 'possible' ? choice.how : 'plain';
   const copyKind = copies.some(({ kind }) => kind === 'delta') ? 'delta' : 'full';
   const resumed = resume?.disks ?? [];
   const fresh = copies.filter(({ device }) => resumed.every((disk) => disk.device !== device));
@@ -101,7 +110,7 @@ function steps(
       because: `made by run ${leftover.run}, which ended before its commit; this run holds the lock`,
     })),
     resume === null
-      ? { kind: 'snapshot-source', vm: source.vm }
+      ? { kind: 'snapshot-source', vm: source.vm, how }
       : { kind: 'resume-snapshot', snapshot: resume.snapshot.id },
     ...resumed.map((disk): Step => ({ kind: 'resume-disk', ...disk })),
     ...(base !== null && deltas.length > 0 ? [{ kind: 'clone-base', base, devices: deltas } as const] : []),
@@ -210,6 +219,13 @@ function divergenceConflicts(job: JobDefinition, replica: ObservedReplica | null
       disks: changed.map(({ device, vdi }) => `${device}: "${vdi.name}" (${vdi.uuid})`),
     },
   ];
+}
+
+function snapshotConflicts(job: JobDefinition, source: SourceObservation): readonly Conflict[] {
+  const choice = snapshotChoice(job.snapshot.mode, source);
+  return choice.kind === 'possible'
+    ? []
+    : [{ kind: 'snapshot-mode', vm: source.vm, mode: job.snapshot.mode, reason: choice.reason }];
 }
 
 /** Leftovers go before the first byte is sent: what they hold must not keep the job from discarding them. */

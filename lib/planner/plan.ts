@@ -1,6 +1,7 @@
 /** A plan: what one attempt will do, as plain JSON. `xenrepl plan` prints exactly this. */
 import type { CopyKind, StagingProgress, SwapRecord, TargetCommit } from './keys';
 import type { Leftover, ObjectId, ObservedCard } from './observation';
+import type { SnapshotHow } from './snapshot-mode';
 import type { VerifyMode } from './verify';
 import type { VmSettings } from './settings';
 
@@ -67,7 +68,7 @@ export type Step =
   | { readonly kind: 'compare-chain'; readonly pair: XoPair; readonly verify: 'sampled' | 'full' }
   | { readonly kind: 'adopt-chain'; readonly pair: XoPair }
   | { readonly kind: 'discard-leftover'; readonly leftover: Leftover; readonly because: string }
-  | { readonly kind: 'snapshot-source'; readonly vm: ObjectId }
+  | { readonly kind: 'snapshot-source'; readonly vm: ObjectId; readonly how: SnapshotHow }
   | { readonly kind: 'clone-base'; readonly base: Base; readonly devices: readonly string[] }
   | {
       readonly kind: 'create-disk';
@@ -147,6 +148,8 @@ export type Conflict =
     }
   | { readonly kind: 'raw-disk'; readonly side: 'source' | 'target'; readonly objects: readonly ObjectId[] }
   | { readonly kind: 'no-disks'; readonly vm: ObjectId }
+  /** The pool cannot take the snapshot that the job asks for. */
+  | { readonly kind: 'snapshot-mode'; readonly vm: ObjectId; readonly mode: string; readonly reason: string }
   | { readonly kind: 'is-replica'; readonly vm: ObjectId; readonly job: string }
   | { readonly kind: 'permission'; readonly missing: readonly string[] };
 

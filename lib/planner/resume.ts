@@ -28,7 +28,10 @@ export function findResume(
 ): Resume | null {
   const candidates = observation.source.snapshots
     .filter(
-      (snapshot) => isUnfinished(job, snapshot, observation.source.snapshots) && fits(snapshot, observation),
+      (snapshot) =>
+        isUnfinished(job, snapshot, observation.source.snapshots) &&
+        isOfItsGroup(job, snapshot, observation.run) &&
+        fits(snapshot, observation),
     )
     .map((snapshot): Resume => ({ snapshot, disks: disksOf(snapshot, observation.leftovers, copies) }))
     .filter(({ disks }) => disks.length > 0)
@@ -53,6 +56,11 @@ function isUnfinished(job: JobDefinition, snapshot: SourceSnapshot, all: readonl
     snapshot.otherCommits.length === 0 &&
     all.every((other) => own(other.commit) === null || other.takenAtMs <= snapshot.takenAtMs)
   );
+}
+
+/** The snapshot of an earlier run belongs to another moment than those that the group gets now. */
+function isOfItsGroup(job: JobDefinition, snapshot: SourceSnapshot, run: string): boolean {
+  return job.snapshot.groupSkewMs === null || own(snapshot.runMark)?.run === run;
 }
 
 /** Disks that were added, removed, grown or replaced since make it another copy. */

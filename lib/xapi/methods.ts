@@ -153,6 +153,8 @@ interface ActionMethods {
   'VM.destroy': Method<[self: Ref<'VM'>], ''>;
   'VM.snapshot': Method<[self: Ref<'VM'>, newName: string, ignoreVdis?: readonly Ref<'VDI'>[]], Ref<'VM'>>;
   'VM.clone': Method<[self: Ref<'VM'>, newName: string], Ref<'VM'>>;
+  'VM.snapshot_with_quiesce': Method<[self: Ref<'VM'>, newName: string], Ref<'VM'>>;
+  'VM.clean_shutdown': Method<[self: Ref<'VM'>], ''>;
   'VM.start': Method<[self: Ref<'VM'>, startPaused: boolean, force: boolean], ''>;
   'VM.hard_shutdown': Method<[self: Ref<'VM'>], ''>;
   'VM.set_memory_limits': Method<

@@ -57,6 +57,7 @@ const conflicts: { readonly [K in Conflict['kind']]: Extract<Conflict, { readonl
   'waiting-for-seed': { kind: 'waiting-for-seed', vm: id('db1'), sr: id('vault'), reason: 'the first copy' },
   'chain-refused': { kind: 'chain-refused', replicas: [id('X')], reasons: ['its source snapshot is gone'] },
   'target-diverged': { kind: 'target-diverged', replica: id('R'), disks: ['0: "r0" (r0)'] },
+  'snapshot-mode': { kind: 'snapshot-mode', vm: id('V'), mode: 'memory', reason: 'it cannot be carried' },
   'replica-not-halted': { kind: 'replica-not-halted', replica: id('R'), powerState: 'Running' },
   'foreign-transfer': { kind: 'foreign-transfer', replica: id('R'), mark: 'Xen Orchestra' },
   'swap-broken': { kind: 'swap-broken', replica: id('R'), reasons: ['new disk n0 for device 0 is gone'] },

@@ -33,6 +33,8 @@ export const sourceVm: SourceObservation = {
   poolName: 'berlin',
   vm: { ref: 'ref:vm', uuid: 'vm', name: 'db1' },
   powerState: 'Running',
+  operations: ['snapshot', 'clean_shutdown'],
+  shutDown: { kind: 'absent' },
   disks: [],
   cards: [{ device: '0', network: lan, mac: '02:00:00:00:00:01', mtu: 1500 }],
   snapshots: [],

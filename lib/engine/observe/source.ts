@@ -19,6 +19,8 @@ export function observeSource(
     poolName: world.poolName,
     vm: vmId(vmRef, vm),
     powerState: vm.power_state,
+    operations: vm.allowed_operations,
+    shutDown: decode.shutdown(vm.other_config, vm.uuid),
     disks: disksOf(world, vm),
     cards: cardsOf(world, vm),
     snapshots: snapshotsOf(world, vmRef).map(([ref, snapshot]) => toSnapshot(world, job, ref, snapshot)),

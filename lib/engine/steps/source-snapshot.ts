@@ -4,21 +4,22 @@ import type { Ref } from '../../xapi';
 import { encode, isReplicationKey, withoutReplicationKeys } from '../../planner/keys';
 import { temporaryName } from '../../planner/marks';
 import type { ObjectId } from '../../planner/observation';
+import type { SnapshotHow } from '../../planner/snapshot-mode';
 import { stoppable, workOf } from '../attempt';
 import type { Attempt, TakenSnapshot } from '../attempt';
+import { whileShutDown } from './offline';
 import { readVm } from './read-vm';
 import type { FreshVm } from './read-vm';
 
-export async function snapshotSource(attempt: Attempt, vm: ObjectId): Promise<void> {
-  const { job, source, context, queues } = attempt;
+export async function snapshotSource(attempt: Attempt, vm: ObjectId, how: SnapshotHow): Promise<void> {
+  const { job, source, context, queues, group } = attempt;
   const options = stoppable(attempt);
   const name = temporaryName(workOf(attempt, 'snapshot'), vm.name);
   const live = await readVm(source, vm.ref, options);
   const storages = live.disks.map(({ record }) => record.SR);
   // Not stoppable from here to the mark: a call that is given up half way still makes the snapshot.
-  const ref = await queues.onStorage(storages, () =>
-    source.callTask('VM.snapshot', [vm.ref as Ref<'VM'>, name]),
-  );
+  const take = (): Promise<Ref<'VM'>> => queues.onStorage(storages, () => call(attempt, vm, name, how));
+  const ref = await (group === null ? take() : group.take(vm, context.signal, take));
   const snapshot = await readVm(source, ref);
   const mark = encode.run({
     v: 1,
@@ -42,6 +43,21 @@ export async function snapshotSource(attempt: Attempt, vm: ObjectId): Promise<vo
     }
   }
   attempt.made.snapshot = taken(snapshot, vm, label);
+}
+
+function call(attempt: Attempt, vm: ObjectId, name: string, how: SnapshotHow): Promise<Ref<'VM'>> {
+  const { source, job, context } = attempt;
+  const ref = vm.ref as Ref<'VM'>;
+  switch (how) {
+    case 'plain':
+      return source.callTask('VM.snapshot', [ref, name]);
+    case 'quiesce':
+      return source.callTask('VM.snapshot_with_quiesce', [ref, name]);
+    case 'offline':
+      return whileShutDown(source, vm, { job: job.jobId, run: context.runId }, stoppable(attempt), () =>
+        source.callTask('VM.snapshot', [ref, name]),
+      );
+  }
 }
 
 /** Goes on with the snapshot of a run that died: the plan proved that it is of these disks. */

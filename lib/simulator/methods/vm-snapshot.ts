@@ -21,6 +21,10 @@ export const vmBranching = {
     vmOperation(call, 'snapshot', () => snapshotVm(call, call.args.text(1), call.args.list(2))),
   'VM.clone': (call) => vmOperation(call, 'clone', () => cloneVm(call, call.args.text(1))),
   'VM.copy': (call) => vmOperation(call, 'copy', () => copyVm(call, call.args.text(1), call.args.text(2))),
+  // Needs a guest with the VSS provider, which no simulated one has.
+  'VM.snapshot_with_quiesce': (call) => {
+    throw new ApiError('VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED', call.args.text(0));
+  },
   'VM.checkpoint': (call) =>
     vmOperation(call, 'checkpoint', () => {
       throw new ApiError('NOT_IMPLEMENTED', 'checkpoint: the simulated hypervisor saves no memory');
