@@ -2,7 +2,7 @@
  * Whether a VM that was carried by hand may become the replica of a source snapshot: pure, so that every refusal is a
  * line in a table. The content itself is compared by the engine; here is everything that records can tell.
  */
-import type { VmSelection } from './job';
+import type { JobDefinition, VmSelection } from './job';
 import { own, sameUuid } from './keys';
 import type { Found, ReplicaMark, RunMark, SourceCommit, TargetCommit } from './keys';
 import type { ObjectId, ObservedDisk } from './observation';
@@ -16,6 +16,16 @@ export interface SeedJob {
   readonly srUuid: string | null;
   /** Null where the job's definition is not known. */
   readonly selection: VmSelection | null;
+}
+
+export function seedJobOf(job: JobDefinition): SeedJob {
+  return {
+    jobId: job.jobId,
+    scheduleId: job.scheduleId,
+    name: job.name,
+    srUuid: job.target.srUuid,
+    selection: job.selection,
+  };
 }
 
 export interface SeedDisk extends ObservedDisk {
@@ -151,6 +161,19 @@ export type SeedConflict =
       readonly sr: ObjectId;
       readonly wanted: ObjectId;
     };
+
+const endingWithDetach: ReadonlySet<SeedConflict['kind']> = new Set<SeedConflict['kind']>([
+  'attached-already',
+  'attached-elsewhere',
+  'replica-exists',
+  'snapshot-attached',
+  'snapshot-of-other-job',
+]);
+
+/** True where only another attachment stands in the way: it may be taken off before this one is made. */
+export function endsWithDetach({ kind }: SeedConflict): boolean {
+  return endingWithDetach.has(kind);
+}
 
 export interface SeedPair {
   readonly device: string;

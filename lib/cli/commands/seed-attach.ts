@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { attachSeed, readAllDigests, readManifest, systemClock } from '../../engine';
 import type { AttachReport, AttachSeedOptions } from '../../engine';
+import { seedJobOf } from '../../planner/seed';
 import { answer } from '../command';
 import type { Command } from '../command';
 import { Connections } from '../connections';
@@ -35,13 +36,7 @@ export async function seedAttach(command: Command, options: SeedAttachOptions): 
   const report = await attachShowing(command, {
     source,
     target,
-    job: {
-      jobId: job.jobId,
-      scheduleId: job.scheduleId,
-      name: job.name,
-      srUuid: job.target.srUuid,
-      selection: job.selection,
-    },
+    job: seedJobOf(job),
     snapshotUuid: options.snapshot,
     targetVmUuid: options.targetVm,
     verify: options.verify,

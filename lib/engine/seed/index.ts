@@ -1,4 +1,5 @@
 export { attachSeed, type AttachReport, type AttachSeedOptions } from './attach';
+export { checkSeed, readSeed, type AttachedSeed } from './check';
 export type { DiskVerification, SeedContext, SeedEvent, VerifyMode } from './context';
 export { detachSeed, type DetachReport, type DetachSeedOptions } from './detach';
 export { SeedDiffers, SeedRefused } from './errors';

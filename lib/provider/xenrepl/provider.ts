@@ -1,4 +1,5 @@
-import { homedir } from 'node:os';
+import { randomUUID } from 'node:crypto';
+import { homedir, hostname } from 'node:os';
 import { DiagnosticError, UNKNOWN, describe, error } from '../framework';
 import type { Provider, ValueObject } from '../framework';
 import type { Log } from '../plugin/log';
@@ -6,6 +7,7 @@ import { Connections } from './connections';
 import type { EngineSide } from './connections';
 import { jobResource } from './job/resource';
 import { replicasDataSource } from './replicas/data-source';
+import { seedResource } from './seed/resource';
 import type { Session } from './session';
 import { notEmpty, oneOf } from './validators';
 
@@ -15,6 +17,9 @@ export interface Surroundings {
   readonly env: NodeJS.ProcessEnv;
   readonly home: string;
   readonly now: () => number;
+  readonly newId: () => string;
+  /** Who works here, for locks. */
+  readonly who: string;
   readonly log: Log;
   readonly loadEngineSide: () => Promise<EngineSide>;
 }
@@ -25,6 +30,8 @@ export function surroundings(log: Log, loadEngineSide: Surroundings['loadEngineS
     env: process.env,
     home: homedir(),
     now: () => Date.now(),
+    newId: randomUUID,
+    who: `the Terraform provider on ${hostname()}, process ${String(process.pid)}`,
     log,
     loadEngineSide,
   };
@@ -58,7 +65,7 @@ export function xenreplProvider(around: Surroundings): Provider<Session> {
         },
       },
     },
-    resources: { xenrepl_job: jobResource },
+    resources: { xenrepl_job: jobResource, xenrepl_seed: seedResource },
     dataSources: { xenrepl_replicas: replicasDataSource },
     configure: (config) => configure(config, around),
     close: async ({ connections }) => connections?.close(),
@@ -68,8 +75,9 @@ export function xenreplProvider(around: Surroundings): Provider<Session> {
 async function configure(config: ValueObject, around: Surroundings): Promise<Session> {
   const engine = await around.loadEngineSide();
   const onUnreachable = config['on_unreachable'] === 'warn' ? 'warn' : 'fail';
+  const common = { engine, onUnreachable, who: around.who, newId: around.newId } as const;
   const wanted = config['pools_file'] ?? null;
-  if (wanted === UNKNOWN) return { engine, connections: null, onUnreachable };
+  if (wanted === UNKNOWN) return { ...common, connections: null };
   const path = typeof wanted === 'string' ? wanted : engine.findPoolsFile(around);
   if (path === null) {
     throw new DiagnosticError(
@@ -84,7 +92,7 @@ async function configure(config: ValueObject, around: Surroundings): Promise<Ses
   }
   try {
     const file = engine.loadPoolsFile(path);
-    return { engine, connections: new Connections(engine, file, around.log, around.now), onUnreachable };
+    return { ...common, connections: new Connections(engine, file, around.log, around.now) };
   } catch (failure) {
     throw new DiagnosticError(error('Unable to Load Pools File', describe(failure), ['pools_file']));
   }

@@ -1,6 +1,7 @@
 import { DiagnosticError, error, warning } from '../framework';
 import type { Context, Diagnostic, Path } from '../framework';
 import type { Pool } from '../../xapi';
+import { UnreachableError } from './connections';
 import type { Connections, EngineSide } from './connections';
 
 /** What the operations of one process share. */
@@ -10,6 +11,10 @@ export interface Session {
   readonly connections: Connections | null;
   /** Whether a target pool that does not answer fails the operation. */
   readonly onUnreachable: 'fail' | 'warn';
+  /** Who works here, for locks. */
+  readonly who: string;
+  /** A new uuid. */
+  readonly newId: () => string;
 }
 
 export type SessionContext = Context<Session>;
@@ -44,8 +49,8 @@ export function unknownPool(context: SessionContext, poolName: string): string |
 }
 
 /**
- * A pool that bears the right name but is another one (an edited pools file, say) must not be asked about this job: it
- * would truthfully say that it does not know it.
+ * A pool that bears the right name but is another one (an edited pools file, say) must not be asked about what was made on
+ * the first: it would truthfully say that it does not know it.
  *
  * @throws DiagnosticError where the uuids differ.
  */
@@ -54,8 +59,8 @@ export function assertSamePool(pool: Pool, expectedUuid: unknown, path: Path): v
   throw new DiagnosticError(
     error(
       `Pool "${pool.name}" Is Another Pool`,
-      `The job was created on pool ${expectedUuid}, but the pools file leads "${pool.name}" to pool ${pool.uuid} ` +
-        `("${pool.label}"). Correct the pools file. To move the job to another pool, give that one a name of its own ` +
+      `This was created on pool ${expectedUuid}, but the pools file leads "${pool.name}" to pool ${pool.uuid} ` +
+        `("${pool.label}"). Correct the pools file. To move it to another pool, give that one a name of its own ` +
         'there and change target_pool.',
       path,
     ),
@@ -65,4 +70,14 @@ export function assertSamePool(pool: Pool, expectedUuid: unknown, path: Path): v
 /** An error where the user is about to change something, a warning where the plan only passes by. */
 export function complaint(isChange: boolean): (summary: string, detail: string, path?: Path) => Diagnostic {
   return isChange ? error : warning;
+}
+
+/** A target that is lost for good must not hold the state hostage. */
+export function withWayOut(failure: unknown, noun: string): unknown {
+  if (!(failure instanceof UnreachableError)) return failure;
+  return new Error(
+    `${failure.message}\nThe state was kept. Repair the connection and try again. To plan while the pool is away, set ` +
+      `on_unreachable = "warn" in the provider; if the pool is lost for good, forget the ${noun} with terraform state rm.`,
+    { cause: failure.cause },
+  );
 }

@@ -27,6 +27,11 @@ export const jobId: Validator = (value) =>
     ? null
     : 'It must be a uuid, or up to 64 letters, digits, dots, dashes and underscores: it stands inside keys on the pool.';
 
+export const uuid: Validator = (value) =>
+  isUuid(show(value))
+    ? null
+    : `It must be a uuid (8-4-4-4-12 hexadecimal digits), not ${JSON.stringify(value)}.`;
+
 /** A list of uuids, none of them twice. */
 export const uuids: Validator = (value) => {
   const texts = isArray(value) ? value.filter((item) => typeof item === 'string') : [];

@@ -4,25 +4,16 @@ import { attachSeed, detachSeed, systemClock } from '../../../lib/engine';
 import type { AttachReport, AttachSeedOptions, DetachReport, SeedEvent } from '../../../lib/engine';
 import { defaultScheduleId } from '../../../lib/engine';
 import type { SeedJob } from '../../../lib/planner/seed';
-import type { JobDefinition } from '../../../lib/planner/job';
 import { NULL_REF } from '../../../lib/xapi';
 import type { Pool, Ref, VmCreateRecord } from '../../../lib/xapi';
 import { disksOf } from '../inspect';
 import type { Site } from '../site';
 
+export { seedJobOf } from '../../../lib/planner/seed';
+
 const mib = 1024 ** 2;
 
 export const jobId = '11111111-1111-4111-8111-111111111111';
-
-export function seedJobOf(job: JobDefinition): SeedJob {
-  return {
-    jobId: job.jobId,
-    scheduleId: job.scheduleId,
-    name: job.name,
-    srUuid: job.target.srUuid,
-    selection: job.selection,
-  };
-}
 
 /** A job that no pool knows: only its two ids are given. */
 export const unknownJob: SeedJob = {

@@ -17,6 +17,7 @@ export const ids = {
   twin2: '55555555-5555-4555-8555-555555555552',
   web: '66666666-6666-4666-8666-66666666666a',
   snapshot: '77777777-7777-4777-8777-777777777777',
+  run: '88888888-8888-4888-8888-888888888888',
 } as const;
 
 interface Named {
@@ -153,6 +154,8 @@ export class FakeWorld {
       env: {},
       home: '/nowhere',
       now: () => this.nowMs,
+      newId: () => ids.run,
+      who: 'a test',
       log: () => undefined,
       loadEngineSide: () => Promise.resolve(this.#engineSide()),
     });

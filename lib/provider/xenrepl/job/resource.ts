@@ -4,7 +4,7 @@ import { UNKNOWN, describe, show, warning } from '../../framework';
 import type { Resource, Value, ValueObject } from '../../framework';
 import { UnreachableError } from '../connections';
 import { text } from '../known';
-import { assertSamePool, usePool } from '../session';
+import { assertSamePool, usePool, withWayOut } from '../session';
 import type { Session, SessionContext } from '../session';
 import { canonical } from '../spelling';
 import { toDefinition, toState } from './definition';
@@ -67,7 +67,7 @@ async function read(state: ValueObject, context: SessionContext): Promise<ValueO
       return found.kind === 'live' ? toState(found.definition, found.revision, state) : null;
     });
   } catch (failure) {
-    if (!(failure instanceof UnreachableError) || onUnreachable === 'fail') throw withWayOut(failure);
+    if (!(failure instanceof UnreachableError) || onUnreachable === 'fail') throw withWayOut(failure, 'job');
     context.report(
       warning(
         `Target Pool "${targetPool}" Is Unreachable`,
@@ -119,7 +119,7 @@ async function destroy(prior: ValueObject, context: SessionContext): Promise<voi
       await engine.buryJob(target, jobId, context);
     });
   } catch (failure) {
-    throw withWayOut(failure);
+    throw withWayOut(failure, 'job');
   }
 }
 
@@ -257,15 +257,5 @@ function changedMeanwhile(target: Pool, jobId: string, how: string): Error {
   return new Error(
     `Job ${jobId} on pool "${target.name}" was changed by somebody else since it was last read: ${how}. Nothing was ` +
       'written. Plan again, with refresh.',
-  );
-}
-
-/** A target that is lost for good must not hold the state hostage. */
-function withWayOut(failure: unknown): unknown {
-  if (!(failure instanceof UnreachableError)) return failure;
-  return new Error(
-    `${failure.message}\nThe state was kept. Repair the connection and try again. To plan while the pool is away, set ` +
-      'on_unreachable = "warn" in the provider; if the pool is lost for good, forget the job with terraform state rm.',
-    { cause: failure.cause },
   );
 }
