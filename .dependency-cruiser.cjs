@@ -13,6 +13,11 @@ const rows = [
     [],
     'the VHD codec is pure bytes: it must stay usable over any transport and testable without one',
   ],
+  [
+    'lib/schedule',
+    ['lib/planner'],
+    'the agent keeps schedules and the command line tells of them: both read the same calendar and memory',
+  ],
   ['lib/nbd', [], 'NBD speaks a socket protocol and knows nothing of pools'],
   [
     'lib/pools',
@@ -30,10 +35,14 @@ const rows = [
     ['lib/engine', 'lib/planner', 'lib/xapi', 'lib/pools'],
     'a door never imports another door',
   ],
-  ['lib/agent', ['lib/engine', 'lib/planner', 'lib/xapi', 'lib/pools'], 'a door never imports another door'],
+  [
+    'lib/agent',
+    ['lib/engine', 'lib/planner', 'lib/xapi', 'lib/pools', 'lib/schedule'],
+    'a door never imports another door',
+  ],
   [
     'lib/cli',
-    ['lib/engine', 'lib/planner', 'lib/xapi', 'lib/pools', 'lib/simulator', 'lib/delivery'],
+    ['lib/engine', 'lib/planner', 'lib/xapi', 'lib/pools', 'lib/schedule', 'lib/simulator', 'lib/delivery'],
     'a door never imports another door (the simulator is started by `xenrepl simulate`)',
   ],
   [

@@ -1,7 +1,7 @@
 /** Pools of one command: found in the pools file, connected when needed, left at the end whatever happens. */
 import { resolve } from 'node:path';
 import type { JobDefinition } from '../planner/job';
-import { endpoint, findPoolsFile, loadPoolsFile } from '../pools';
+import { endpoint, findPoolsFile, findSource, loadPoolsFile } from '../pools';
 import type { PoolsFile } from '../pools';
 import { Pool } from '../xapi';
 import type { Command } from './command';
@@ -32,41 +32,28 @@ export class Connections implements AsyncDisposable {
     return pool;
   }
 
-  /**
-   * The source pool of a job. Names in a pools file belong to whoever wrote it; the uuid in the definition belongs to the
-   * pool, so it decides: a file that calls the pool by another name is understood, and one that gives the name to
-   * another pool is not believed.
-   */
+  /** The source pool of a job, by its uuid where that is known, whatever the pools file calls it. */
   async source(job: JobDefinition): Promise<Pool> {
+    const found = await findSource(job.source, {
+      names: [...this.#file.pools.keys()],
+      connect: (name) => this.named(name),
+      signal: this.#command.signal,
+    });
+    if (found.kind === 'not-found') {
+      const silent = found.silent.map(({ name, error }) => `"${name}" (${failureOf(error).message})`);
+      throw sourceNotFound(this.#file.path, job, found.namesake, silent);
+    }
     const { poolName, poolUuid } = job.source;
-    const known = this.#file.pools.has(poolName);
-    if (!known && poolUuid === null) return this.named(poolName);
-    const named = known ? await this.named(poolName) : null;
-    if (named !== null && (poolUuid === null || sameUuid(named.uuid, poolUuid))) return named;
-    return this.#byUuid(job, poolUuid ?? '', named);
+    if (found.pool.name !== poolName) {
+      this.#command.note(
+        `job "${job.name}" calls its source pool "${poolName}"; by its uuid ${poolUuid ?? ''} it is "${found.pool.name}" in ${this.#file.path}`,
+      );
+    }
+    return found.pool;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#pools.map((pool) => pool.disconnect()));
-  }
-
-  async #byUuid(job: JobDefinition, poolUuid: string, named: Pool | null): Promise<Pool> {
-    const { poolName } = job.source;
-    const others = [...this.#file.pools.keys()].filter((name) => name !== poolName);
-    const silent: string[] = [];
-    for (const name of others) {
-      const pool = await this.named(name).catch((error: unknown) => {
-        this.#command.signal.throwIfAborted();
-        silent.push(`"${name}" (${failureOf(error).message})`);
-        return null;
-      });
-      if (pool === null || !sameUuid(pool.uuid, poolUuid)) continue;
-      this.#command.note(
-        `job "${job.name}" calls its source pool "${poolName}"; by its uuid ${poolUuid} it is "${name}" in ${this.#file.path}`,
-      );
-      return pool;
-    }
-    throw sourceNotFound(this.#file.path, job, named, silent);
   }
 }
 
@@ -100,8 +87,4 @@ function poolsFilePath({ io, poolsFile }: Command): string {
       'and no ~/.config/xenrepl/pools.yaml',
     'write one (xenrepl --help shows its form) or name it with --pools-file',
   );
-}
-
-function sameUuid(left: string, right: string): boolean {
-  return left.toLowerCase() === right.toLowerCase();
 }

@@ -6,6 +6,7 @@ export {
   defaultJobId,
   defaultScheduleId,
   listJobs,
+  liveJobs,
   readJob,
   unreadableJobs,
   writeJob,

@@ -24,7 +24,13 @@ export async function listJobs(
   target: Pool,
   options: CallOptions = {},
 ): Promise<readonly { definition: JobDefinition; revision: number }[]> {
-  const otherConfig = await target.call('pool.get_other_config', [target.ref], options);
+  return liveJobs(await target.call('pool.get_other_config', [target.ref], options));
+}
+
+/** As `listJobs`, of a map that was read already. */
+export function liveJobs(
+  otherConfig: Readonly<Record<string, string>>,
+): readonly { definition: JobDefinition; revision: number }[] {
   const entries = decodeJobs(otherConfig);
   return [...entries.jobs.values()]
     .filter(({ deleted, definition }) => !deleted && unreadableNewer(entries, definition.jobId) === null)

@@ -106,6 +106,43 @@ export function heldLocks(
   return held;
 }
 
+/** The newest lock of a VM, with its holder also where it let go or died. */
+export interface LastLock {
+  readonly kind: 'held' | 'released' | 'expired';
+  readonly holder: LockHolder;
+  readonly untilMs: number;
+}
+
+/** Who last held the lock of each VM of this job: the highest number stays where it is, so this is known for good. */
+export function lastLocks(
+  otherConfig: StringMap,
+  jobId: string,
+  nowMs: number,
+): ReadonlyMap<string, LastLock> {
+  const found = new Map<string, LastLock>();
+  const stem = `${prefix}${jobId}:`;
+  const vms = Object.keys(otherConfig)
+    .filter((key) => key.startsWith(stem))
+    .map((key) => key.slice(stem.length).split(':')[0] ?? '');
+  for (const vmUuid of new Set(vms)) {
+    const state = readLock(otherConfig, { jobId, vmUuid }, nowMs);
+    const value = otherConfig[lockKey({ jobId, vmUuid }, state.highest)];
+    if (value === undefined) continue;
+    const holder = parseHolder(value);
+    if (state.kind === 'free') found.set(vmUuid, { kind: 'released', holder, untilMs: nowMs });
+    else found.set(vmUuid, { kind: state.kind, holder, untilMs: state.untilMs });
+  }
+  return found;
+}
+
+/** Changes whenever a lock is taken or let go of, and not when it is renewed. */
+export function locksTaken(otherConfig: StringMap): string {
+  return Object.keys(otherConfig)
+    .filter((key) => key.startsWith(prefix) && !key.includes(':lease:'))
+    .sort()
+    .join('\n');
+}
+
 /**
  * All keys of this lock with their number, releases and renewals included: where those of a number stand without
  * its holder, that number was given out and must not be given out again. Anything else is not ours to judge.

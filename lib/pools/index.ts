@@ -2,3 +2,4 @@
 export { findPoolsFile } from './find';
 export { endpoint, loadPoolsFile, type PoolsFile } from './load';
 export { PoolsFileError, type PoolsFileProblem } from './errors';
+export { findSource, type FoundSource } from './find-source';

@@ -1,0 +1,4 @@
+/* What the agent keeps to and the command line tells of: times of schedules, and the agent's memory. */
+export { occurrencesOf } from './occurrences';
+export { durationsKept, jobKeyOf, readHistory, stateFolder, writeHistory } from './history';
+export type { Remembered, RememberedJob, RememberedRun, RememberedSkip } from './history';
