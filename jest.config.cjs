@@ -7,7 +7,7 @@ module.exports = {
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/cdktf.out/'],
   // Commands are loaded by dynamic import, which TypeScript wants to be written with the extension of the output.
-  moduleNameMapper: { '^(\\./commands/[\\w-]+)\\.js$': '$1' },
+  moduleNameMapper: { '^(\\./commands/[\\w-]+|.*/agent/main)\\.js$': '$1' },
   transform: {
     '^.+\\.(ts|mjs|js)$': [
       '@swc/jest',

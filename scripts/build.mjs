@@ -20,7 +20,7 @@ if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 await bundleProvider(`${next}/bundle/provider.cjs`);
 
 const bundles = [
-  { entry: 'lib/cli/main.ts', outfile: `${next}/bundle/xenrepl.cjs` },
+  { entry: 'lib/xenrepl.ts', outfile: `${next}/bundle/xenrepl.cjs` },
   { entry: 'lib/cli/xo-cr-seed.ts', outfile: `${next}/bundle/xo-cr-seed.cjs` },
 ].filter(({ entry }) => existsSync(entry));
 

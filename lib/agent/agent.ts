@@ -141,7 +141,7 @@ export class Agent {
     if (seen === null || seen === undefined) return null;
     const { jobId, selection } = book.definition;
     const replicas = seen.replicas.get(jobId) ?? [];
-    const nowMs = this.parts.clock.nowMs() + seen.offsetMs;
+    const nowMs = this.#poolNowMs(seen);
     const durations = book.durationsMs.length > 0 ? book.durationsMs : runDurationsMs(replicas);
     return {
       key,
@@ -196,6 +196,11 @@ export class Agent {
     this.#sourcesDown.delete(poolName);
   }
 
+  /** In whole milliseconds, never ahead of the pool's own clock. */
+  #poolNowMs({ offsetMs }: SeenPool): number {
+    return Math.floor(this.parts.clock.nowMs() + offsetMs);
+  }
+
   #sourceDown({ source }: JobDefinition, nowMs: number): StartQuestion['sourceDown'] {
     const down = this.#sourcesDown.get(source.poolName);
     const leftMs = (down?.untilLocalMs ?? 0) - this.parts.clock.nowMs();
@@ -236,7 +241,7 @@ export class Agent {
 
   /** Books follow the definitions: found, changed, gone. */
   #follow(poolName: string, seen: SeenPool): void {
-    const nowMs = this.parts.clock.nowMs() + seen.offsetMs;
+    const nowMs = this.#poolNowMs(seen);
     const present = new Set<string>();
     for (const definition of seen.jobs) {
       const key = jobKeyOf(seen.poolUuid, definition.jobId);

@@ -15,10 +15,15 @@ export interface AgentCall {
   readonly poolsFile: string;
   /** Where its history is kept. */
   readonly stateFolder: string;
+  /** The agent's own settings; null: all defaults. */
+  readonly configFile: string | null;
+  /** Where metrics are served, `host:port`; null: as the settings say. */
+  readonly listen: string | null;
   readonly logLevel: LogLevel;
   readonly env: NodeJS.ProcessEnv;
   /** Who we are, for the holder of a lock. */
   readonly who: string;
+  readonly version: string;
   /** Takes the lines of the log. */
   readonly write: (line: string) => void;
   /** Aborted when the agent is to stop. */

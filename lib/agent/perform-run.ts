@@ -57,7 +57,7 @@ async function runNow(agent: Agent, view: JobView, source: Source, decision: Sta
   const { world, report, newRunId, clock } = agent.parts;
   const runId = newRunId();
   const offsetMs = nowMs - clock.nowMs();
-  const poolNow = (): number => clock.nowMs() + offsetMs;
+  const poolNow = (): number => Math.floor(clock.nowMs() + offsetMs);
   const startedAtMs = nowMs;
   book.running = { runId, cause: decision.cause, startedAtMs };
   const job = ofJob(book);
@@ -107,7 +107,7 @@ function failedWithout(
   run: { readonly runId: string; readonly startedAtMs: number; readonly endedAtMs: number } | null,
 ): void {
   const seen = agent.watches.find(({ poolName }) => poolName === book.poolName)?.seen;
-  const nowMs = agent.parts.clock.nowMs() + (seen?.offsetMs ?? 0);
+  const nowMs = Math.floor(agent.parts.clock.nowMs() + (seen?.offsetMs ?? 0));
   const failure = failureOf(error);
   const { retry } = retryOf(error);
   const { startedAtMs, endedAtMs } = run ?? { startedAtMs: nowMs, endedAtMs: nowMs };

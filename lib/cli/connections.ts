@@ -77,7 +77,7 @@ function sourceNotFound(
   );
 }
 
-function poolsFilePath({ io, poolsFile }: Command): string {
+export function poolsFilePath({ io, poolsFile }: Command): string {
   if (poolsFile !== undefined) return resolve(io.cwd, poolsFile);
   const path = findPoolsFile({ cwd: io.cwd, env: io.env, home: io.home });
   if (path !== null) return path;

@@ -17,6 +17,7 @@ export class Interruption {
   #firstMs = 0;
   #exitCode: number | null = null;
   #expected = false;
+  #hangUp: (() => void) | null = null;
 
   /** @param onFirst called at the first press, to tell what happens now and what a second press does */
   constructor(io: Pick<Io, 'nowMs' | 'exit' | 'onSignal'>, onFirst: () => void) {
@@ -42,6 +43,11 @@ export class Interruption {
     this.#expected = true;
   }
 
+  /** For what runs without a terminal, where a hang-up means: read your files anew. */
+  onHangUp(handler: () => void): void {
+    this.#hangUp = handler;
+  }
+
   /** Nobody reads any more: as a Unix program would, we stop; but not without cleaning up. */
   readerLeft(): void {
     this.#stop(stopCodes.SIGPIPE, 'the reader of the output has left');
@@ -52,6 +58,10 @@ export class Interruption {
   }
 
   #signalled(signal: StopSignal): void {
+    if (signal === 'SIGHUP' && this.#hangUp !== null) {
+      this.#hangUp();
+      return;
+    }
     if (this.#exitCode === null) {
       this.#firstMs = this.#io.nowMs();
       this.#stop(stopCodes[signal], `stopped by ${signal}`);

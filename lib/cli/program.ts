@@ -1,6 +1,7 @@
 /** From arguments to exit code. The commands themselves load when they are called, so that `--help` is quick. */
 import { CommanderError } from 'commander';
-import type { Command } from './command';
+import type { LongCommand } from './command';
+import type { Doors } from './doors';
 import { exitCodes } from './exit-codes';
 import { CliError, failureLines, failureOf, stackLines, titled } from './failure';
 import { Interruption } from './interruption';
@@ -10,7 +11,7 @@ import { refuseSecrets } from './refusals';
 import { buildProgram } from './syntax';
 
 /** Never throws: what goes wrong is printed, and told by the exit code. */
-export async function runProgram(argv: readonly string[], io: Io): Promise<number> {
+export async function runProgram(argv: readonly string[], io: Io, doors: Doors): Promise<number> {
   const err = new Output(io.stderr, () => undefined);
   const interruption = new Interruption(io, () =>
     err.line('stopping, after cleaning up; a second time stops at once, and the next run cleans up'),
@@ -22,7 +23,7 @@ export async function runProgram(argv: readonly string[], io: Io): Promise<numbe
     interruption.readerLeft();
   });
   const flags = { json: argv.includes('--json'), debug: argv.includes('--debug') };
-  const code = await perform(argv, { io, out, err, interruption, ...flags });
+  const code = await perform(argv, { io, doors, out, err, interruption, ...flags });
   interruption.release();
   await out.flushed();
   if (unwritten[0] !== undefined) err.lines(failureLines(cannotWrite(unwritten[0])));
@@ -32,6 +33,7 @@ export async function runProgram(argv: readonly string[], io: Io): Promise<numbe
 
 interface Call {
   readonly io: Io;
+  readonly doors: Doors;
   readonly out: Output;
   readonly err: Output;
   readonly interruption: Interruption;
@@ -40,7 +42,7 @@ interface Call {
 }
 
 async function perform(argv: readonly string[], call: Call): Promise<number> {
-  const { io, out, err, interruption, json } = call;
+  const { io, doors, out, err, interruption, json } = call;
   let code: number = exitCodes.ok;
   try {
     refuseSecrets(argv);
@@ -48,13 +50,15 @@ async function perform(argv: readonly string[], call: Call): Promise<number> {
       writeOut: (text) => out.line(text.trimEnd()),
       writeErr: (text) => err.line(text.trimEnd()),
       perform: async (load, { poolsFile }) => {
-        const command: Command = {
+        const command: LongCommand = {
           io,
           out,
           err,
           json,
           poolsFile,
           signal: interruption.signal,
+          doors,
+          onHangUp: (handler) => interruption.onHangUp(handler),
           stopIsExpected: () => interruption.expect(),
           warn: (text) => err.lines(titled('warning', text)),
           note: (text) => err.lines(titled('note', text)),

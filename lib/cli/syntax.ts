@@ -1,14 +1,15 @@
 /** The command line as a whole: commands, options, help. What they do stands in commands/, loaded when called. */
 import { Command as Commander, Option } from 'commander';
 import { collectUuid, nonEmpty, parseDuration } from './arguments';
-import type { Command } from './command';
+import type { LongCommand } from './command';
 import { exitCodeHelp } from './exit-codes';
 import { addSeed } from './syntax-seed';
 import { addVerify } from './syntax-verify';
+import { addAgent } from './syntax-agent';
 import { version } from './version';
 
 /** Loads a command and answers what runs it. */
-export type Load = () => Promise<(command: Command) => Promise<number>>;
+export type Load = () => Promise<(command: LongCommand) => Promise<number>>;
 
 export interface Syntax {
   readonly writeOut: (text: string) => void;
@@ -57,6 +58,7 @@ export function buildProgram(syntax: Syntax): Commander {
   addReplicas(program, act);
   addSeed(program, act, examples);
   addVerify(program, act, examples, jobOptions);
+  addAgent(program, act, examples);
   addSimulate(program, act);
   addProvider(program, act);
   return program;

@@ -173,12 +173,12 @@ interface Hindrance extends PutOff {
 }
 
 function putOff(question: StartQuestion, wanted: Wanted): StartDecision {
-  const { nowMs, job } = question;
+  const { nowMs, job, lastEndMs } = question;
   const { cause, onlyVms } = wanted;
   const hindrances = [backingOff(question), heldByOthers(question), sourceDown(question)]
     .filter((one): one is Hindrance => one !== null)
     .sort((a, b) => a.untilMs - b.untilMs);
-  let atMs = wanted.atMs;
+  let atMs = Math.max(wanted.atMs, (lastEndMs ?? -Infinity) + breathMs);
   let reason: PutOff | null = null;
   for (const { untilMs, ...hindrance } of hindrances) {
     if (untilMs <= atMs) continue;
@@ -194,15 +194,16 @@ function putOff(question: StartQuestion, wanted: Wanted): StartDecision {
   return { kind: 'start', atMs, wantedAtMs: wanted.atMs, cause, onlyVms, putOff: reason };
 }
 
-function backingOff({ failure, lastEndMs }: StartQuestion): Hindrance | null {
-  if (failure !== null) {
-    const untilMs = failure.atMs + backOffMs(failure.count);
-    const text = `the last ${failure.count === 1 ? 'run' : `${String(failure.count)} runs`} failed (${failure.code}); tried again at ${instant(untilMs)}`;
-    return { reason: 'backing-off', text, untilMs };
-  }
-  return lastEndMs === null
-    ? null
-    : { reason: 'backing-off', text: 'the last run has just ended', untilMs: lastEndMs + breathMs };
+function backingOff({ failure }: StartQuestion): Hindrance | null {
+  if (failure === null) return null;
+  const { count, code } = failure;
+  const untilMs = failure.atMs + backOffMs(count);
+  const runs = count === 1 ? 'run' : `${String(count)} runs`;
+  return {
+    reason: 'backing-off',
+    text: `the last ${runs} failed (${code}); tried again at ${instant(untilMs)}`,
+    untilMs,
+  };
 }
 
 /** Their lock goes away when they end, or runs out when they died: it is looked at again long before that. */

@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { Writable } from 'node:stream';
 import type { Io, StopSignal, TextStream } from '../../lib/cli/io';
+import type { Doors } from '../../lib/cli/doors';
 import { runProgram } from '../../lib/cli/program';
 
 /** A stream that keeps what is written; a terminal where it has columns. */
@@ -52,6 +53,7 @@ export interface Surroundings {
   readonly system?: string;
   readonly nowMs?: () => number;
   readonly newId?: () => string;
+  readonly doors?: Doors;
 }
 
 export interface Called {
@@ -64,6 +66,8 @@ export interface Called {
   /** Handlers of signals that are still there. */
   listeners(): number;
 }
+
+const ownDoors: Doors = { agent: async () => (await import('../../lib/agent/main.js')).runAgent };
 
 /** Starts a call; `code` resolves at its end. */
 export function call(argv: readonly string[], surroundings: Surroundings = {}): Called {
@@ -93,7 +97,7 @@ export function call(argv: readonly string[], surroundings: Surroundings = {}): 
   return {
     stdout: io.stdout instanceof Screen ? io.stdout : stdout,
     stderr,
-    code: runProgram(argv, io),
+    code: runProgram(argv, io, surroundings.doors ?? ownDoors),
     exits,
     send: (signal) => void signals.emit('signal', signal),
     listeners: () => signals.listenerCount('signal'),

@@ -26,7 +26,7 @@ beforeAll(async () => {
     '--format=cjs',
     '--external:pac-proxy-agent',
   ];
-  const argv = [join(root, 'lib/cli/main.ts'), ...options, `--outfile=${program}`, '--log-level=error'];
+  const argv = [join(root, 'lib/xenrepl.ts'), ...options, `--outfile=${program}`, '--log-level=error'];
   const built = spawnSync(esbuild, argv, { encoding: 'utf8' });
   expect([built.status, built.stderr]).toEqual([0, '']);
 });

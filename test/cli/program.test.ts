@@ -5,7 +5,7 @@ import { version } from '../../lib/cli/version';
 import { called } from './call';
 import { errorLine } from './commands/report-schema';
 
-const commands = ['run', 'plan', 'status', 'jobs', 'replicas', 'simulate', 'provider install'];
+const commands = ['run', 'plan', 'status', 'jobs', 'replicas', 'agent', 'simulate', 'provider install'];
 
 test('the version is that of the package', async () => {
   const packageJson = readFileSync(join(__dirname, '../../package.json'), 'utf8');
