@@ -1,5 +1,5 @@
 // Plays the fault table: every interruption that we know, each followed by one more run and a look at both pools.
-//   npm run test:faults -- [--only TEXT] [--choice N] [--seed S]
+//   npm run test:faults -- [--only TEXT] [--choose N] [--seed S] [--players N]
 import { build } from 'esbuild';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,7 +1,7 @@
 /** Carries out a plan step by step. Decides nothing: a world that no longer matches raises StalePlan. */
 import type { AdoptPlan, Plan, ReplicatePlan, RepairPlan, Step } from '../planner/plan';
 import type { Attempt } from './attempt';
-import { codeOf } from './errors';
+import { codeOf, StalePlan } from './errors';
 import { adoptChain, compareChain } from './steps/adopt';
 import { abandonSwap, announceSwap, closeSwap, swapDisks } from './steps/swap';
 import { applySettings } from './steps/settings';
@@ -71,8 +71,15 @@ async function runStep(attempt: Attempt, step: Step): Promise<void> {
   const { context, vm } = attempt;
   const device = deviceOf(step);
   context.emit({ kind: 'step-started', vm, step: step.kind, device });
-  await perform(attempt, step);
+  await perform(attempt, step).catch((error: unknown) => {
+    throw isGone(error) ? new StalePlan(error.message, error) : error;
+  });
   context.emit({ kind: 'step-finished', vm, step: step.kind, device });
+}
+
+/** What the plan names is not there any more: somebody destroyed it since we looked. */
+function isGone(error: unknown): error is Error {
+  return error instanceof Error && ['HANDLE_INVALID', 'UUID_INVALID'].includes(codeOf(error) ?? '');
 }
 
 function deviceOf(step: Step): string | null {

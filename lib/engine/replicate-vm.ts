@@ -114,6 +114,8 @@ async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Pro
     } catch (error) {
       if (!(error instanceof StalePlan)) throw error;
       context.emit({ kind: 'warning', vm, text: `planning again: ${error.message}` });
+      // Perhaps it was changed by whoever took the lock over while we slept: then nothing here is ours any more.
+      await lock.check();
       await cleanUp(run, lock);
       continue;
     }

@@ -67,6 +67,11 @@ export class Rpc {
     return { ...parseAddress(hostname, Number(port)), secure: this.#secure };
   }
 
+  /** True once the pool was left. */
+  get closed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
   get sessionRef(): string | undefined {
     return this.#xapi._sessionId;
   }

@@ -7,8 +7,6 @@ import type { Ref } from './refs';
 import type { Caller } from './session';
 import { destroyTask, taskEnded, taskFailure, watchTask } from './task';
 
-/** After the last byte the server flushes and detaches the disk, for which it may need five minutes. */
-const OUTCOME_TIMEOUT_MS = 10 * 60_000;
 /** How long the task is asked for the true reason of a broken connection; some never end (a session that was refused). */
 const REASON_TIMEOUT_MS = 10_000;
 /** A server notices a closed connection within milliseconds; one that does not is not waited for. */
@@ -20,6 +18,8 @@ export interface TransferFacts {
   readonly poolName: string;
   /** `GET /export_raw_vdi` or `PUT /import_raw_vdi`. */
   readonly method: string;
+  /** How long the task may take after the last byte. */
+  readonly outcomeTimeoutMs: number;
   /** Ends the whole transfer, not only its opening. */
   readonly signal: AbortSignal | undefined;
 }
@@ -55,7 +55,7 @@ export class RunningTransfer {
     await watchTask(this.#facts.session, this.#facts.task, {
       ...this.#facts,
       signal: AbortSignal.any(signals.filter((signal) => signal !== undefined)),
-      timeoutMs: options.timeoutMs ?? OUTCOME_TIMEOUT_MS,
+      timeoutMs: options.timeoutMs ?? this.#facts.outcomeTimeoutMs,
     });
   }
 

@@ -69,7 +69,10 @@ export class Session {
   }
 
   async #valid(options: CallOptions): Promise<string> {
-    if (this.#rpc.sessionRef !== undefined && this.#rpc.sessionRef === this.#stale) {
+    const present = this.#rpc.sessionRef;
+    // While somebody logs in, and after that has failed, there is none: only leaving the pool means that for good.
+    const ended = this.#renewal !== undefined || present === undefined || present === this.#stale;
+    if (ended && !this.#rpc.closed) {
       // Not bound to the first caller's signal: others wait for the same login.
       this.#renewal ??= this.#rpc.login().finally(() => {
         this.#renewal = undefined;

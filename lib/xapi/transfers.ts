@@ -22,12 +22,15 @@ export interface TransferTimings {
   readonly exportHeadTimeoutMs: number;
   /** An upload may begin without an answer; waiting for it first lets redirects and refusals come before the data. */
   readonly importHeadTimeoutMs: number;
+  /** After the last byte the server flushes and detaches the disk, for which it may need five minutes. */
+  readonly outcomeTimeoutMs: number;
 }
 
 export const TRANSFER_TIMINGS: TransferTimings = {
   idleTimeoutMs: 5 * 60_000,
   exportHeadTimeoutMs: 10 * 60_000,
   importHeadTimeoutMs: 30_000,
+  outcomeTimeoutMs: 10 * 60_000,
 };
 
 export interface TransferParts {
@@ -115,13 +118,14 @@ export class Transfers {
     headTimeoutMs: number,
     options: CallOptions,
   ): Promise<Opened> {
-    const { session, poolName } = this.#parts;
+    const { session, poolName, timings } = this.#parts;
     const { signal } = options;
     const hosts = await this.#hosts(request.sr, signal);
     const host = chooseTransferHost(hosts) ?? (await this.#noHost(request.sr, hosts));
     const task = await session.call('task.create', [request.label, ''], { signal });
     const method = `${target.method} ${target.path}`;
-    const facts: TransferFacts = { session, task, poolName, method, signal };
+    const { outcomeTimeoutMs } = timings;
+    const facts: TransferFacts = { session, task, poolName, method, outcomeTimeoutMs, signal };
     const usedSession = session.ref;
     try {
       const { socket, head } = await openTransfer({

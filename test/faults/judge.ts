@@ -29,8 +29,16 @@ export class Judge {
   /** Content of the disks of source snapshots, which never changes: still known when they are gone. */
   readonly #sources = new Map<string, string>();
 
+  /** Points that a verification found to be wrong, and said so. */
+  readonly #condemned = new Set<string>();
+
   constructor(stage: Stage) {
     this.#stage = stage;
+  }
+
+  /** From now on this point may be otherwise than its commit says: its verification told everybody. */
+  condemn(uuid: string): void {
+    this.#condemned.add(uuid);
   }
 
   /** Keeps in mind what the source's snapshots hold: to be called before they may be destroyed. */
@@ -43,8 +51,11 @@ export class Judge {
     const [source, target] = await this.#views();
     await this.#remember(source);
     const problems: string[] = [];
-    for (const commit of target.commits) problems.push(...(await this.#untrue(commit)));
+    const commits = target.commits.filter(({ vm }) => !this.#condemned.has(vm.uuid));
+    for (const commit of commits) problems.push(...(await this.#untrue(commit)));
     say(problems);
+    const disks = commits.reduce((sum, commit) => sum + commit.disks.length, 0);
+    this.#stage.trace.compared(commits.length, disks);
   }
 
   /** After a run that says it went well. */
@@ -57,7 +68,10 @@ export class Judge {
       ...orphans('target', target),
       ...(await this.#newestIsBase(source, target)),
     ];
-    say(problems.filter((problem) => ![...tolerated, deadCall].some((pattern) => pattern.test(problem))));
+    const ended = problems.filter((problem) => deadCall.test(problem));
+    const others = problems.filter((problem) => tolerated.some((one) => one.test(problem)));
+    this.#stage.trace.leftOver(others.length, ended.length);
+    say(problems.filter((problem) => !ended.includes(problem) && !others.includes(problem)));
   }
 
   /** A report that says `replicated` names a committed point whose base stands on both sides. */

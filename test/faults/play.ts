@@ -1,97 +1,90 @@
 /** Plays points one after another, on the same pools as long as they are as a point may expect them. */
-import type { FaultPoint, Group, Verdict } from './point';
+import { smallSpec, Stage } from './stage';
+import type { FaultPoint, Group } from './point';
 import { Random } from './random';
-import { Stage } from './stage';
+import type { Row } from './trace';
 import type { Victims } from './victims';
 
-export interface Chosen {
+export interface Numbered {
+  readonly index: number;
   readonly group: Group;
   readonly point: FaultPoint;
 }
 
-export interface Result extends Chosen {
+export interface Result {
+  readonly index: number;
   readonly durationMs: number;
   /** Null where it went as stated. */
   readonly failure: string | null;
-  readonly weakness: string | null;
+  readonly row: Row;
 }
 
 /** Old pools answer more slowly, and what one point left unnoticed must not spoil all that follow. */
 const pointsPerStageMax = 12;
 /** A point that hangs must not hang the table. */
 const pointMaxMs = 120_000;
+const nothing: Row = { first: '', next: '', digests: '', leftovers: '' };
 
-export async function play(
-  chosen: readonly Chosen[],
+/** Points that are played on the same pools: the same for a choice, however many processes play. */
+export function pieces(chosen: readonly Numbered[]): readonly (readonly Numbered[])[] {
+  const shared = chosen.filter(({ point }) => point.from === 'replica');
+  const alone = chosen.filter(({ point }) => point.from !== 'replica').map((one) => [one]);
+  const together = Array.from({ length: Math.ceil(shared.length / pointsPerStageMax) }, (_, piece) =>
+    shared.slice(piece * pointsPerStageMax, (piece + 1) * pointsPerStageMax),
+  );
+  return [...together, ...alone].sort((a, b) => (a[0]?.index ?? 0) - (b[0]?.index ?? 0));
+}
+
+export async function playPiece(
+  piece: readonly Numbered[],
   seed: string,
   victims: Victims,
   onResult: (result: Result) => void,
-): Promise<readonly Result[]> {
-  const results: Result[] = [];
-  let kept: Stage | null = null;
-  for (const { group, point } of chosen) {
+): Promise<void> {
+  let stage: Stage | null = null;
+  for (const { index, group, point } of piece) {
     const random = new Random(seed, group.title, point.name);
     const startedMs = performance.now();
-    const fits: boolean = point.from === 'replica' && kept !== null;
-    const played = await playOne(point, fits ? kept : null, victims, random);
-    if (fits) kept = null;
-    if (played.stage !== null && point.from === 'replica' && isAsItWas(played)) kept = played.stage;
-    else await played.stage?.[Symbol.asyncDispose]();
-    const { failure, verdict } = played;
-    const weakness = verdict?.weakness ?? null;
-    const result: Result = { group, point, durationMs: performance.now() - startedMs, failure, weakness };
-    results.push(result);
-    onResult(result);
+    let failure: string | null = null;
+    try {
+      stage ??= await prepared(point, victims, random);
+      stage.trace.reset();
+      await bounded(point.play(stage, random));
+    } catch (error) {
+      failure = error instanceof Error ? error.message : String(error);
+    }
+    const row = stage?.trace.row() ?? nothing;
+    onResult({ index, durationMs: performance.now() - startedMs, failure, row });
+    if (failure === null && point.from === 'replica') continue;
+    await stage?.[Symbol.asyncDispose]();
+    stage = null;
   }
-  await kept?.[Symbol.asyncDispose]();
-  return results;
-}
-
-interface Played {
-  readonly stage: Stage | null;
-  readonly verdict: Verdict;
-  readonly failure: string | null;
-}
-
-async function playOne(
-  point: FaultPoint,
-  kept: Stage | null,
-  victims: Victims,
-  random: Random,
-): Promise<Played> {
-  let stage = kept;
-  try {
-    stage ??= await prepared(point, victims, random);
-    stage.pointsPlayed += 1;
-    const verdict = await bounded(point.play(stage, random));
-    return { stage, verdict, failure: null };
-  } catch (error) {
-    return { stage, verdict: undefined, failure: error instanceof Error ? error.message : String(error) };
-  }
-}
-
-function isAsItWas({ stage, verdict, failure }: Played): boolean {
-  return failure === null && verdict === undefined && (stage?.pointsPlayed ?? 0) < pointsPerStageMax;
+  await stage?.[Symbol.asyncDispose]();
 }
 
 async function prepared(point: FaultPoint, victims: Victims, random: Random): Promise<Stage> {
-  const stage = await Stage.open(victims);
+  const stage = await Stage.open(victims, point.spec ?? smallSpec);
   if (point.from === 'empty') return stage;
-  for (let run = 0; run < 2; run += 1) {
-    await stage.write(random);
-    const { report } = await stage.run();
-    if (!report.ok) throw new Error(`the pools could not be prepared: ${JSON.stringify(report.vms)}`);
+  try {
+    for (let run = 0; run < 2; run += 1) {
+      await stage.write(random);
+      const { report } = await stage.run();
+      if (!report.ok) throw new Error(`the pools could not be prepared: ${JSON.stringify(report.vms)}`);
+    }
+    return stage;
+  } catch (error) {
+    await stage[Symbol.asyncDispose]();
+    throw error;
   }
-  return stage;
 }
 
-async function bounded(verdict: Promise<Verdict>): Promise<Verdict> {
+async function bounded(playing: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`did not end within ${String(pointMaxMs)} ms`)), pointMaxMs);
   });
   try {
-    return await Promise.race([verdict, late]);
+    await Promise.race([playing, late]);
   } finally {
     clearTimeout(timer);
   }

@@ -1,6 +1,7 @@
 /** The table's rows. */
-import type { Stage } from './stage';
+import type { SimulatorSpec } from '../../lib/simulator';
 import type { Random } from './random';
+import type { Stage } from './stage';
 
 /**
  * What a point starts from. `empty`: pools on which nothing was replicated yet, and that are thrown away afterwards;
@@ -8,14 +9,13 @@ import type { Random } from './random';
  */
 export type Start = 'empty' | 'replica' | 'own';
 
-/** A text: passed only in so far as nobody could know better; it says what is weak and what would show it. */
-export type Verdict = { readonly weakness: string } | undefined;
-
 export interface FaultPoint {
   readonly name: string;
   readonly from: Start;
+  /** Pools other than the usual ones; for points that start `empty`. */
+  readonly spec?: SimulatorSpec;
   /** Throws where anything is otherwise than the group states. */
-  readonly play: (stage: Stage, random: Random) => Promise<Verdict>;
+  readonly play: (stage: Stage, random: Random) => Promise<void>;
 }
 
 export interface Group {

@@ -11,8 +11,8 @@ export interface Break {
   readonly afterBytes: number;
   /** `cut`: every connection of the line ends; `flip`: one bit of that byte is turned over; `silence`: nothing comes through any more. */
   readonly how: 'cut' | 'flip' | 'silence';
-  /** After a cut nobody can connect for so long. Default 0. */
-  readonly outageMs?: number;
+  /** After a cut nobody can connect through this line any more. Default false. */
+  readonly forGood?: boolean;
 }
 
 export class Relay implements AsyncDisposable {
@@ -36,9 +36,9 @@ export class Relay implements AsyncDisposable {
 
   static async open(pool: SimulatedPool, fault: Break): Promise<Relay> {
     const sockets = new Set<Socket>();
-    const line = { broken: false, closedUntilMs: 0 };
+    const line = { broken: false, closed: false };
     const server = createServer((client) => {
-      if (performance.now() < line.closedUntilMs) {
+      if (line.closed) {
         client.destroy();
         return;
       }
@@ -81,8 +81,8 @@ function carry(from: Socket, to: Socket, through: Carrier): void {
 
 /** Counts one connection; the line breaks once only, whichever connection comes so far first. */
 function strikeAt(
-  { afterBytes, how, outageMs = 0 }: Break,
-  line: { broken: boolean; closedUntilMs: number },
+  { afterBytes, how, forGood = false }: Break,
+  line: { broken: boolean; closed: boolean },
   sockets: ReadonlySet<Socket>,
 ): Carrier {
   let carried = 0;
@@ -100,7 +100,7 @@ function strikeAt(
     }
     silent = true;
     if (how === 'silence') return piece.subarray(0, place);
-    line.closedUntilMs = performance.now() + outageMs;
+    line.closed = forGood;
     for (const socket of sockets) socket.destroy();
     return null;
   };

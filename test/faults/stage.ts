@@ -1,8 +1,8 @@
 /** Two simulated pools, a VM with two disks, a job between them, and everything that a fault point does there. */
 import { keepLatest } from '../../lib/planner/job';
 import { randomUUID } from 'node:crypto';
-import { runJob } from '../../lib/engine';
-import type { RunContext, RunEvent, RunJobOptions, RunReport } from '../../lib/engine';
+import { runJob, systemClock, verifyJob } from '../../lib/engine';
+import type { RunContext, RunEvent, RunJobOptions, RunReport, VerifyReport } from '../../lib/engine';
 import type { SegmentLimits } from '../../lib/engine/data/write-segments';
 import type { JobDefinition } from '../../lib/planner/job';
 import type { SimulatedPool, SimulatorSpec } from '../../lib/simulator';
@@ -13,6 +13,7 @@ import { Admin } from './admin';
 import { quickClock } from './clock';
 import { Judge } from './judge';
 import type { Random } from './random';
+import { Trace } from './trace';
 import type { Victims } from './victims';
 
 export const mib = 1024 ** 2;
@@ -87,7 +88,8 @@ export class Stage implements AsyncDisposable {
   job: JobDefinition;
   /** How often whole blocks were written: each time with another content. */
   blocksWritten = 0;
-  pointsPlayed = 0;
+  /** What the table says of the point that is being played. */
+  readonly trace = new Trace();
 
   private constructor(site: Site, job: JobDefinition, vm: string, victims: Victims) {
     this.site = site;
@@ -163,7 +165,34 @@ export class Stage implements AsyncDisposable {
           },
         },
       };
-      return { report: await runJob(given), events };
+      const report = await runJob(given);
+      this.trace.reported(report);
+      return { report, events };
+    } finally {
+      await Promise.all([source.disconnect(), target.disconnect()]);
+    }
+  }
+
+  /** Reads the newest recovery point back in full. */
+  async verify(): Promise<VerifyReport> {
+    const [source, target] = [await this.#connect('source', {}), await this.#connect('target', {})];
+    const context = {
+      runId: randomUUID(),
+      clock: systemClock,
+      signal: new AbortController().signal,
+      emit: () => undefined,
+    };
+    try {
+      return await verifyJob({
+        job: this.job,
+        source,
+        target,
+        onlyVms: null,
+        points: 'newest',
+        mode: 'full',
+        sampleBytes: 0,
+        context,
+      });
     } finally {
       await Promise.all([source.disconnect(), target.disconnect()]);
     }

@@ -3,7 +3,6 @@ import type { JobDefinition } from '../../lib/planner/job';
 import type { FaultRule } from '../../lib/simulator';
 import { Wrong } from './judge';
 import type { Tolerated } from './judge';
-import type { Verdict } from './point';
 import type { Random } from './random';
 import type { Ended, Gate, Side, Stage, StageRun } from './stage';
 
@@ -35,7 +34,7 @@ export interface Blow {
   readonly write?: (stage: Stage) => Promise<unknown>;
 }
 
-export async function strike(stage: Stage, random: Random, blow: Blow): Promise<Verdict> {
+export async function strike(stage: Stage, random: Random, blow: Blow): Promise<void> {
   await (blow.write === undefined ? stage.write(random) : blow.write(stage));
   await blow.before?.(stage);
   const before = await stage.judge.points();
@@ -47,7 +46,6 @@ export async function strike(stage: Stage, random: Random, blow: Blow): Promise<
   await judgeStruck(stage, blow, struck, before);
   await blow.remedy?.(stage);
   await recover(stage, blow);
-  return undefined;
 }
 
 /** A rule that hit nothing has shown nothing. */

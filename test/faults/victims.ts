@@ -69,7 +69,12 @@ export class Victims implements Disposable {
       limits,
       death,
     };
-    return new Victim(child, input);
+    const victim = new Victim(child, input);
+    void victim.ended.then(({ killed, output }) => {
+      if (killed) stage.trace.died();
+      else if (output?.report) stage.trace.reported(output.report);
+    });
+    return victim;
   }
 
   #fork(): ChildProcess {

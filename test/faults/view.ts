@@ -70,13 +70,20 @@ export class View {
       .flatMap((vm) => {
         const value = vm.config['xenrepl:commit'];
         if (value === undefined) return [];
-        const commit = JSON.parse(value) as Omit<ViewedCommit, 'vm'> & {
-          self: string;
-          committedAtMs: number;
-        };
-        return commit.self === vm.uuid ? [{ ...commit, vm }] : [];
+        const commit = readable(value);
+        return commit?.self === vm.uuid ? [{ ...commit, vm }] : [];
       })
       .sort((a, b) => a.committedAtMs - b.committedAtMs);
+  }
+}
+
+type Commit = Omit<ViewedCommit, 'vm'> & { readonly self: string; readonly committedAtMs: number };
+
+function readable(value: string): Commit | null {
+  try {
+    return JSON.parse(value) as Commit;
+  } catch {
+    return null;
   }
 }
 

@@ -1,3 +1,5 @@
+import type { Stage } from './stage';
+
 const pollMs = 5;
 const waitMaxMs = 20_000;
 
@@ -14,4 +16,10 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
   });
+}
+
+/** How many disks of the target a control domain holds: uploads that are still alive. */
+export async function busyDisks(stage: Stage): Promise<number> {
+  const { VBD = {}, VM = {} } = await stage.site.target.control.inventory();
+  return Object.values(VBD).filter((vbd) => VM[String(vbd['VM'])]?.['is_control_domain'] === true).length;
 }

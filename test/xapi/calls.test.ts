@@ -92,6 +92,28 @@ describe('calls', () => {
       expect(fake.count('VM.destroy')).toBe(2);
     });
 
+    it('a call that comes while somebody logs in waits for that login', async () => {
+      const login = fake.handlers.get('session.login_with_password');
+      const calls: Promise<unknown>[] = [];
+      fake.handlers.set('session.login_with_password', (params, socket) => {
+        calls.push(pool.call('VM.destroy', [VM]));
+        return login?.(params, socket);
+      });
+      await pool.call('VM.get_power_state', [VM]);
+      await Promise.all(calls);
+      expect(fake.count('VM.destroy')).toBe(1);
+    });
+
+    it('a login that failed is tried again by the next call', async () => {
+      const login = fake.handlers.get('session.login_with_password');
+      fake.handlers.set('session.login_with_password', () => {
+        throw new CutConnection();
+      });
+      await expect(pool.call('VM.get_power_state', [VM])).rejects.toMatchObject({ kind: 'connection' });
+      if (login !== undefined) fake.handlers.set('session.login_with_password', login);
+      expect(await pool.call('VM.get_power_state', [VM])).toBe('Halted');
+    });
+
     it('the error does not give the session away', async () => {
       const failed: unknown = await pool.call('VM.destroy', [VM]).catch((error: unknown) => error);
       expect(String(failed)).not.toContain('5e551000');

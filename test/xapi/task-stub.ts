@@ -13,7 +13,7 @@ export class TaskStub {
   }
 
   facts(method: string, signal?: AbortSignal): TransferFacts {
-    return { session: this, task: TASK, poolName: 'paris', method, signal };
+    return { session: this, task: TASK, poolName: 'paris', method, outcomeTimeoutMs: 60_000, signal };
   }
 
   call<M extends MethodName>(method: M): Promise<Result<M>> {

@@ -31,8 +31,10 @@ export async function openExportReader(
   try {
     await reader.readHeader();
   } catch (error) {
+    // First the reason: once the transfer is closed, all that its task would say is that we closed it.
+    const reason = await reader.explain(error);
     await transfer.abort();
-    throw await reader.explain(error);
+    throw reason;
   }
   return reader;
 }

@@ -103,7 +103,6 @@ function copied(name: string, before: NonNullable<Blow['before']>): FaultPoint {
       const lost = kept.filter(({ uuid }) => !left.has(uuid));
       if (lost.length > 0)
         throw new Wrong([`somebody’s copy is gone: ${lost.map((vm) => vm.name).join(', ')}`]);
-      return undefined;
     },
   };
 }
@@ -139,7 +138,6 @@ function inExchange(operation: Operation, [method, nth]: readonly [string, numbe
         tolerated: theirs,
       });
       await assertInstants(stage, instants);
-      return undefined;
     },
   };
 }
@@ -163,7 +161,6 @@ function hammered(): FaultPoint {
       await stage.judge.clean(theirs);
       await assertInstants(stage, instants);
       await recover(stage, { tolerated: theirs });
-      return undefined;
     },
   };
 }

@@ -70,7 +70,6 @@ function dies(
       if (entries.length !== 1) throw new Wrong([`entries left: ${entries.join(', ')}`]);
       await recover(stage);
       await forgetJobs(stage);
-      return undefined;
     },
   };
 }

@@ -10,7 +10,7 @@ import type { Side } from '../stage';
 import { recover } from '../strike';
 import type { ChangingCall } from '../victim';
 import type { Victims } from '../victims';
-import { until } from '../wait';
+import { busyDisks, until } from '../wait';
 
 /** Which calls a first run and a later one make that change something, found by watching one of each. */
 export interface CallsSeen {
@@ -87,7 +87,6 @@ function killedAfter(call: ChangingCall, from: Start): FaultPoint {
       const { killed } = await stage.victims.start(stage, call).ended;
       if (!killed) throw new Wrong([`the run made no ${call.method} #${String(call.nth)}`]);
       await afterDeath(stage);
-      return undefined;
     },
   };
 }
@@ -124,7 +123,6 @@ function killedInside(transfer: 'import' | 'export', place: Place, from: Start):
       victim.kill();
       await victim.ended;
       await afterDeath(stage);
-      return undefined;
     },
   };
 }
@@ -150,14 +148,8 @@ function outlived(sentBytes: number, lingerMs: number): FaultPoint {
       await until('the dead upload has ended', async () => (await busyDisks(stage)) === 0);
       await stage.judge.commitsTrue();
       await recover(stage);
-      return undefined;
     },
   };
-}
-
-async function busyDisks(stage: Stage): Promise<number> {
-  const { VBD = {}, VM = {} } = await stage.site.target.control.inventory();
-  return Object.values(VBD).filter((vbd) => VM[String(vbd['VM'])]?.['is_control_domain'] === true).length;
 }
 
 /** XAPI goes on with what it was told to do in the background, whoever has died meanwhile. */
@@ -196,7 +188,6 @@ function late(call: ChangingCall, ms: number, from: Start): FaultPoint {
       });
       await stage.judge.commitsTrue();
       await recover(stage);
-      return undefined;
     },
   };
 }

@@ -44,7 +44,6 @@ function together(count: number, expired: boolean): FaultPoint {
         throw new Wrong([`they said ${said.join(', ')}`]);
       await stage.judge.clean();
       await recover(stage);
-      return undefined;
     },
   };
 }
@@ -62,7 +61,6 @@ const locks: readonly FaultPoint[] = [
         throw new Wrong(['a run went past the lock of a dead one']);
       await stage.outwaitLease();
       await recover(stage);
-      return undefined;
     },
   },
   {
@@ -85,7 +83,6 @@ const locks: readonly FaultPoint[] = [
       });
       if (report.vms[0]?.outcome.kind !== 'replicated') throw new Wrong([JSON.stringify(report.vms)]);
       await recover(stage);
-      return undefined;
     },
   },
   jump('the target’s clock jumps by three minutes before the exchange', 'VM.add_to_other_config', 180_000),
@@ -166,7 +163,6 @@ function asleepBefore({ side, method, nth }: ChangingCall): FaultPoint {
       await judgeBoth(stage, first, other);
       await stage.outwaitLease();
       await recover(stage);
-      return undefined;
     },
   };
 }

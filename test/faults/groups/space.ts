@@ -3,8 +3,8 @@ import type { SimulatorSpec } from '../../../lib/simulator';
 import { Wrong } from '../judge';
 import { attachDisk, destroyVm } from '../people';
 import type { FaultPoint, Group } from '../point';
-import { mib, smallSpec, Stage } from '../stage';
-import type { Side } from '../stage';
+import { mib, smallSpec } from '../stage';
+import type { Side, Stage } from '../stage';
 import { recover, strike } from '../strike';
 
 export function spaceGroups(): readonly Group[] {
@@ -42,38 +42,23 @@ function spec(
   };
 }
 
-async function on<T>(
-  victims: Stage['victims'],
-  given: SimulatorSpec,
-  work: (stage: Stage) => Promise<T>,
-): Promise<T> {
-  await using stage = await Stage.open(victims, given);
-  return await work(stage);
-}
-
 /** The plan sums up what is needed: nothing is sent. */
 function fullBefore(type: 'ext' | 'lvm'): FaultPoint {
   return {
     name: `no room on the target (${type}) for the first copy`,
     from: 'empty',
-    play: ({ victims }, random) =>
-      on(
-        victims,
-        spec({ target: { type, sizeBytes: type === 'ext' ? 4 * mib : 48 * mib } }),
-        async (stage) => {
-          await stage.fill(0, 0, 8 * mib, 0x11);
-          await stage.write(random);
-          await stage.site.target.control.resetCounters();
-          const { report } = await stage.run();
-          const outcome = report.vms[0]?.outcome;
-          if (outcome?.kind !== 'blocked')
-            throw new Wrong([`expected blocked, got ${JSON.stringify(outcome)}`]);
-          const { bytesImported } = await stage.site.target.control.counters();
-          if (bytesImported > 0) throw new Wrong([`${String(bytesImported)} bytes were sent all the same`]);
-          if ((await stage.judge.points()).size > 0) throw new Wrong(['there is a recovery point']);
-          return undefined;
-        },
-      ),
+    spec: spec({ target: { type, sizeBytes: type === 'ext' ? 4 * mib : 48 * mib } }),
+    play: async (stage, random) => {
+      await stage.fill(0, 0, 8 * mib, 0x11);
+      await stage.write(random);
+      await stage.site.target.control.resetCounters();
+      const { report } = await stage.run();
+      const outcome = report.vms[0]?.outcome;
+      if (outcome?.kind !== 'blocked') throw new Wrong([`expected blocked, got ${JSON.stringify(outcome)}`]);
+      const { bytesImported } = await stage.site.target.control.counters();
+      if (bytesImported > 0) throw new Wrong([`${String(bytesImported)} bytes were sent all the same`]);
+      if ((await stage.judge.points()).size > 0) throw new Wrong(['there is a recovery point']);
+    },
   };
 }
 
@@ -82,16 +67,15 @@ function fullInTransfer(): FaultPoint {
   return {
     name: 'the target fills up in a transfer',
     from: 'empty',
-    play: ({ victims }, random) =>
-      on(victims, spec({ target: { sizeBytes: 40 * mib } }), async (stage) => {
-        const guest = await otherGuest(stage);
-        await strike(stage, random, {
-          gates: [{ side: 'target', method: 'openImport', act: () => fillUp(stage, guest) }],
-          expect: { fails: 'VDI_IO_ERROR|SR_BACKEND_FAILURE_44|blocked' },
-          remedy: () => destroyVm(stage, 'target', guest.vm),
-        });
-        return undefined;
-      }),
+    spec: spec({ target: { sizeBytes: 40 * mib } }),
+    play: async (stage, random) => {
+      const guest = await otherGuest(stage);
+      await strike(stage, random, {
+        gates: [{ side: 'target', method: 'openImport', act: () => fillUp(stage, guest) }],
+        expect: { fails: 'VDI_IO_ERROR|SR_BACKEND_FAILURE_44|blocked' },
+        remedy: () => destroyVm(stage, 'target', guest.vm),
+      });
+    },
   };
 }
 
@@ -99,16 +83,15 @@ function fullAtSourceSnapshot(): FaultPoint {
   return {
     name: 'the source has no room for a snapshot',
     from: 'empty',
-    play: ({ victims }, random) =>
-      on(victims, spec({ source: { type: 'lvm', sizeBytes: 44 * mib } }), async (stage) => {
-        await stage.fill(0, 0, 8 * mib, 0x11);
-        await stage.write(random);
-        const { report } = await stage.run();
-        const outcome = report.vms[0]?.outcome;
-        if (outcome?.kind !== 'failed') throw new Wrong([`expected failed, got ${JSON.stringify(outcome)}`]);
-        if ((await stage.judge.points()).size > 0) throw new Wrong(['there is a recovery point']);
-        return undefined;
-      }),
+    spec: spec({ source: { type: 'lvm', sizeBytes: 44 * mib } }),
+    play: async (stage, random) => {
+      await stage.fill(0, 0, 8 * mib, 0x11);
+      await stage.write(random);
+      const { report } = await stage.run();
+      const outcome = report.vms[0]?.outcome;
+      if (outcome?.kind !== 'failed') throw new Wrong([`expected failed, got ${JSON.stringify(outcome)}`]);
+      if ((await stage.judge.points()).size > 0) throw new Wrong(['there is a recovery point']);
+    },
   };
 }
 
@@ -117,32 +100,31 @@ function fullAtPointSnapshot(): FaultPoint {
   return {
     name: 'the target (lvm) fills up before the recovery point’s snapshot',
     from: 'empty',
-    play: ({ victims }, random) =>
-      on(victims, spec({ target: { type: 'lvm', sizeBytes: 150 * mib } }), async (stage) => {
-        const guests: Guest[] = [];
-        await strike(stage, random, {
-          gates: [
-            {
-              side: 'target',
-              method: 'VM.snapshot',
-              act: async () => {
-                for (;;) {
-                  try {
-                    guests.push(await otherGuest(stage));
-                  } catch {
-                    return;
-                  }
+    spec: spec({ target: { type: 'lvm', sizeBytes: 150 * mib } }),
+    play: async (stage, random) => {
+      const guests: Guest[] = [];
+      await strike(stage, random, {
+        gates: [
+          {
+            side: 'target',
+            method: 'VM.snapshot',
+            act: async () => {
+              for (;;) {
+                try {
+                  guests.push(await otherGuest(stage));
+                } catch {
+                  return;
                 }
-              },
+              }
             },
-          ],
-          expect: { fails: 'SR_BACKEND_FAILURE_44' },
-          remedy: async () => {
-            for (const { vm } of guests) await destroyVm(stage, 'target', vm);
           },
-        });
-        return undefined;
-      }),
+        ],
+        expect: { fails: 'SR_BACKEND_FAILURE_44' },
+        remedy: async () => {
+          for (const { vm } of guests) await destroyVm(stage, 'target', vm);
+        },
+      });
+    },
   };
 }
 
@@ -181,22 +163,21 @@ function chainFull(side: Side): FaultPoint {
   return {
     name: `on the ${side}`,
     from: 'empty',
-    play: ({ victims }, random) =>
-      on(victims, spec({}), async (stage) => {
-        const other = side === 'source' ? 'target' : 'source';
-        for (let run = 1; ; run += 1) {
-          await stage.write(random);
-          const { report } = await stage.run();
-          const outcome = report.vms[0]?.outcome;
-          if (outcome?.kind === 'replicated') await stage.pool(other).control.coalesce();
-          else if (outcome?.kind === 'failed' && outcome.error.code === 'SR_BACKEND_FAILURE_109') break;
-          else throw new Wrong([`run ${String(run)}: ${JSON.stringify(outcome)}`]);
-          if (run > 40) throw new Wrong(['the chain never came to its limit']);
-        }
-        await stage.judge.commitsTrue();
-        await stage.pool(side).control.coalesce();
-        await recover(stage);
-        return undefined;
-      }),
+    spec: spec({}),
+    play: async (stage, random) => {
+      const other = side === 'source' ? 'target' : 'source';
+      for (let run = 1; ; run += 1) {
+        await stage.write(random);
+        const { report } = await stage.run();
+        const outcome = report.vms[0]?.outcome;
+        if (outcome?.kind === 'replicated') await stage.pool(other).control.coalesce();
+        else if (outcome?.kind === 'failed' && outcome.error.code === 'SR_BACKEND_FAILURE_109') break;
+        else throw new Wrong([`run ${String(run)}: ${JSON.stringify(outcome)}`]);
+        if (run > 40) throw new Wrong(['the chain never came to its limit']);
+      }
+      await stage.judge.commitsTrue();
+      await stage.pool(side).control.coalesce();
+      await recover(stage);
+    },
   };
 }
