@@ -13,6 +13,8 @@ export const exitCodes = {
   locked: 4,
   /** Some VMs have a new recovery point, others have not. */
   partly: 5,
+  /** Nothing was copied, since a chain of disks is too deep for now; nothing is wrong. */
+  deferred: 6,
   /** A verification found content that is not what it should be. */
   differs: 6,
 } as const;
@@ -28,6 +30,7 @@ export const exitCodeHelp = `Exit codes:
   4    locked: another run of the job is under way; try again later
   5    partly: some VMs have a new recovery point, others have not
   6    differs: a recovery point is not what its source snapshot was
+  6    deferred: a chain of disks is too deep for another snapshot; run again later
   129, 130, 141, 143
        stopped: by hang-up, Ctrl-C, a closed pipe, or SIGTERM`;
 
@@ -38,8 +41,9 @@ export function exitCodeOfRun({ vms }: Pick<RunReport, 'vms'>): number {
   return kinds.size > 1 ? exitCodes.partly : exitCodes.ok;
 }
 
-/** A failure outweighs a conflict, which outweighs a lock: the code names what most wants a look. */
+/** A failure outweighs a conflict, that a chain too deep, that a lock: the code names what most wants a look. */
 function exitCodeWithoutPoint(kinds: ReadonlySet<string>): number {
   if (kinds.has('failed') || kinds.has('cancelled')) return exitCodes.failed;
-  return kinds.has('blocked') ? exitCodes.blocked : exitCodes.locked;
+  if (kinds.has('blocked')) return exitCodes.blocked;
+  return kinds.has('deferred') ? exitCodes.deferred : exitCodes.locked;
 }

@@ -20,7 +20,11 @@ export type VmOutcome =
       readonly sourceSnapshot: ObjectId;
       readonly takenAtMs: number;
     }
-  | { readonly kind: 'blocked' | 'failed' | 'cancelled' | 'locked'; readonly error: ErrorSummary };
+  /** `deferred`: nothing is wrong, and nothing was copied; a later run goes on. */
+  | {
+      readonly kind: 'blocked' | 'deferred' | 'failed' | 'cancelled' | 'locked';
+      readonly error: ErrorSummary;
+    };
 
 interface OfVm {
   readonly vm: { readonly uuid: string; readonly name: string };

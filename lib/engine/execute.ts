@@ -1,5 +1,5 @@
 /** Carries out a plan step by step. Decides nothing: a world that no longer matches raises StalePlan. */
-import type { AdoptPlan, Plan, ReplicatePlan, RepairPlan, Step } from '../planner/plan';
+import type { AdoptPlan, DeferredPlan, Plan, ReplicatePlan, RepairPlan, Step } from '../planner/plan';
 import type { Attempt } from './attempt';
 import { codeOf, StalePlan } from './errors';
 import { adoptChain, compareChain } from './steps/adopt';
@@ -21,7 +21,10 @@ import { verifyStagedDisk } from './steps/verify-disk';
  */
 const pointOfNoReturn: Step['kind'] = 'create-replica';
 
-export async function execute(attempt: Attempt, plan: ReplicatePlan | RepairPlan | AdoptPlan): Promise<void> {
+export async function execute(
+  attempt: Attempt,
+  plan: ReplicatePlan | RepairPlan | AdoptPlan | DeferredPlan,
+): Promise<void> {
   await prepare(attempt, plan);
   for (const group of grouped(plan.steps)) {
     if (!isCommitting(group)) attempt.context.signal.throwIfAborted();
@@ -129,12 +132,18 @@ async function perform(attempt: Attempt, step: Step): Promise<void> {
     case 'abandon-swap':
       return abandonSwap(attempt);
     case 'destroy-point':
+      if (isTooLate(attempt, step.ifTakenBeforeMs)) return;
       return destroySnapshot(attempt, attempt.target, step.point, step.disks, [attempt.targetSr.ref]);
     case 'destroy-source-snapshot':
       return destroySnapshot(attempt, attempt.source, step.snapshot, step.disks, [
         `source of ${attempt.source.uuid}`,
       ]);
   }
+}
+
+/** The plan was made before the snapshot: by then an hour may have ended, of which the older point is the newest. */
+function isTooLate({ made }: Attempt, ifTakenBeforeMs: number | null): boolean {
+  return ifTakenBeforeMs !== null && made.need('commit').takenAtMs >= ifTakenBeforeMs;
 }
 
 async function destroySnapshot(
@@ -160,7 +169,7 @@ async function destroySnapshot(
 async function prepare(attempt: Attempt, plan: Exclude<Plan, { kind: 'blocked' }>): Promise<void> {
   const { made, source } = attempt;
   made.replica = plan.replica;
-  if (plan.kind === 'adopt') return;
+  if (plan.kind === 'adopt' || plan.kind === 'deferred') return;
   if (plan.kind === 'repair') {
     made.swap = plan.swap;
     made.commit = plan.commit;

@@ -2,10 +2,10 @@
 import { setMaxListeners } from 'node:events';
 import { TransportError } from '../xapi';
 import type { Pool } from '../xapi';
-import { describeConflict } from '../planner/describe';
+import { describeConflict, describeDeferral } from '../planner/describe';
 import type { JobDefinition } from '../planner/job';
 import type { Observation, XoVerdict } from '../planner/observation';
-import type { Plan, ReplicatePlan } from '../planner/plan';
+import type { DeferredPlan, Plan, ReplicatePlan } from '../planner/plan';
 import { committedPoints } from '../planner/base';
 import { leftoversToDiscard, mustStartAgain, planRun } from '../planner/plan-run';
 import { Produced } from './attempt';
@@ -121,6 +121,7 @@ async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Pro
     }
     verdicts.push(...attempt.made.verdicts);
     if (plan.kind === 'replicate') return outcomeOf(attempt, plan);
+    if (plan.kind === 'deferred') return deferredOutcome(run, plan);
   }
   throw new ReplicationError(
     'stale-plan',
@@ -181,6 +182,13 @@ function outcomeOf(attempt: Attempt, plan: ReplicatePlan): VmOutcome {
     sourceSnapshot: snapshot.id,
     takenAtMs: snapshot.takenAtMs,
   };
+}
+
+/** Storage takes minutes to merge layers: trying again within this run would only wait. */
+function deferredOutcome(run: VmRun, plan: DeferredPlan): VmOutcome {
+  const { message, hint } = describeDeferral(plan);
+  const text = `VM "${run.vm.name}" (${run.vm.uuid}) is put off: ${message}`;
+  return { kind: 'deferred', error: { code: 'deferred', message: text, hint, retry: 'later' } };
 }
 
 function blockedError(run: VmRun, plan: Extract<Plan, { kind: 'blocked' }>): BlockedError {

@@ -50,21 +50,3 @@ function whyFull(disk: ObservedDisk, inBase: ObservedDisk | undefined, zeroedDis
     return 'the disk has grown, and the target SR is not known to hand out zeroed space';
   return null;
 }
-
-/**
- * Bytes the target SR must have free before a byte is sent. On thick SRs a staging disk needs its full virtual
- * size, and at the snapshot that commits it as much again as it holds by then; on thin ones a full copy needs
- * what the source has allocated. What a delta holds is known only from its stream, so it is not counted.
- */
-export function spaceNeeded(
-  copies: readonly DiskCopy[],
-  disks: readonly ObservedDisk[],
-  allocation: 'thin' | 'thick',
-): number {
-  const needs = copies.map((copy) => {
-    const leaf = allocation === 'thick' ? copy.sizeBytes : 0;
-    if (copy.kind === 'delta') return leaf;
-    return leaf + (disks.find(({ device }) => device === copy.device)?.allocatedBytes ?? copy.sizeBytes);
-  });
-  return needs.reduce((sum, bytes) => sum + bytes, 0);
-}

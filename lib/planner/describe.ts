@@ -1,11 +1,10 @@
 /** Conflicts and plans in words: what stands in the way, on which object, and what to do about it. */
-import type { ObjectId } from './observation';
+import { describeDeferral, describeNoSpace, gib, quoted } from './describe-storage';
+import type { Described } from './describe-storage';
 import type { Conflict, Plan, Step } from './plan';
 
-export interface Described {
-  readonly message: string;
-  readonly hint: string;
-}
+export { describeDeferral } from './describe-storage';
+export type { Described } from './describe-storage';
 
 export function describeConflict(conflict: Conflict): Described {
   switch (conflict.kind) {
@@ -58,10 +57,7 @@ export function describeConflict(conflict: Conflict): Described {
         hint: 'use the uuid of a network of the target pool',
       };
     case 'no-space':
-      return {
-        message: `SR ${quoted(conflict.sr)} has ${gib(conflict.freeBytes)} free, needs ${gib(conflict.needBytes)}`,
-        hint: 'free space on that SR, keep fewer recovery points, or give the job another target_sr',
-      };
+      return describeNoSpace(conflict);
     case 'raw-disk':
       return {
         message:
@@ -141,13 +137,22 @@ export function describePlan(plan: Plan): readonly string[] {
       return `refused: ${message} (${hint})`;
     });
   }
+  if (plan.kind === 'deferred') {
+    const { message, hint } = describeDeferral(plan);
+    return [`put off: ${message} (${hint})`, ...plan.steps.map(describeStep)];
+  }
   const head =
     plan.kind === 'repair'
       ? [`first finish what was interrupted: ${plan.because}`]
       : plan.kind === 'adopt'
         ? [`first take over a chain: ${plan.because}`, ...plan.notes.map((note) => `note: ${note}`)]
         : [`${plan.copyKind} of VM ${quoted(plan.vm)}`, ...plan.notes.map((note) => `note: ${note}`)];
-  return [...head, ...plan.steps.map(describeStep)];
+  const kept = plan.kind === 'replicate' ? plan.kept : [];
+  return [
+    ...head,
+    ...plan.steps.map(describeStep),
+    ...kept.map(({ point, because }) => `keep recovery point ${quoted(point)}: ${because}`),
+  ];
 }
 
 function describeStep(step: Step): string {
@@ -198,18 +203,15 @@ function describeStep(step: Step): string {
     case 'abandon-swap':
       return `take the announced exchange of disks back: ${step.because}`;
     case 'destroy-point':
-      return `destroy recovery point ${quoted(step.point)}: ${step.because}`;
+      return (
+        `destroy recovery point ${quoted(step.point)}: ${step.because}` +
+        (step.ifTakenBeforeMs === null
+          ? ''
+          : ` (only if the snapshot is taken before ${new Date(step.ifTakenBeforeMs).toISOString()})`)
+      );
     case 'destroy-source-snapshot':
       return `destroy source snapshot ${quoted(step.snapshot)}: ${step.because}`;
   }
-}
-
-function quoted({ name, uuid }: ObjectId): string {
-  return `"${name}" (${uuid})`;
-}
-
-function gib(bytes: number): string {
-  return `${(bytes / 1024 ** 3).toFixed(2)} GiB`;
 }
 
 function describeSnapshot({ vm, how }: Extract<Step, { kind: 'snapshot-source' }>): string {

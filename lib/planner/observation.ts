@@ -20,6 +20,15 @@ export interface ObjectId {
   readonly name: string;
 }
 
+/** One file or volume of a disk's chain. */
+export interface ChainLayer {
+  readonly uuid: string;
+  /** What it takes by itself; on a thick SR the whole volume, however little it holds. 0 until the SR was scanned. */
+  readonly physicalBytes: number;
+  /** True where nothing but the next layer builds upon it: the storage is going to merge the two. */
+  readonly mergePending: boolean;
+}
+
 export interface ObservedDisk {
   readonly device: string;
   readonly vdi: ObjectId;
@@ -37,6 +46,15 @@ export interface ObservedDisk {
   readonly raw: boolean;
   /** Bytes allocated in the disk's whole chain: an upper bound of what a full copy of it carries. */
   readonly allocatedBytes: number;
+  /** From the disk itself to its oldest parent: as many layers as its chain is deep. */
+  readonly chain: readonly ChainLayer[];
+}
+
+/** An SR on which the source VM has disks. */
+export interface SourceStorage {
+  readonly sr: ObjectId;
+  readonly allocation: 'thin' | 'thick';
+  readonly freeBytes: number;
 }
 
 export interface ObservedCard {
@@ -71,6 +89,9 @@ export interface SourceObservation {
   readonly networks: readonly ObjectId[];
   /** Set where the VM is itself a replica of this job: a job must not replicate its own replicas. */
   readonly replicaOf: string | null;
+  readonly storages: readonly SourceStorage[];
+  /** The pool's clock; null where nothing that the job wants depends on it. */
+  readonly nowMs: number | null;
 }
 
 export interface RecoveryPoint {

@@ -2,18 +2,21 @@
 import { judgeChain, planAdoption } from './adopt';
 import { committedPoints, findBase } from './base';
 import type { BaseSearch } from './base';
-import { planCopies, spaceNeeded } from './copies';
+import { deepChains } from './chains';
+import { planCopies } from './copies';
 import type { JobDefinition } from './job';
 import { own } from './keys';
 import { planCards } from './networks';
 import type { CardPlan } from './networks';
 import type { Leftover, Observation, ObservedReplica, SourceObservation } from './observation';
-import type { Base, Conflict, DiskCopy, ExpectedDisk, Plan, Step } from './plan';
+import type { Base, Conflict, DeferredPlan, DiskCopy, ExpectedDisk, Plan, Step } from './plan';
 import { planRepair } from './repair';
 import { findResume, garbage } from './resume';
 import type { Resume } from './resume';
-import { pointsToDestroy, sourceSnapshotsToDestroy } from './retention';
+import { alreadySuperseded, pointsToDestroy, sourceSnapshotsToDestroy } from './retention';
+import type { Pruning } from './retention';
 import { snapshotChoice } from './snapshot-mode';
+import { sourceSpace, targetSpace, targetSpaceConflicts } from './space';
 
 export function planRun(job: JobDefinition, observation: Observation): Plan {
   const { source, target } = observation;
@@ -29,37 +32,67 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
   const search = findBase(observation, job);
   const { base, copies, resume } = copiesOf(job, observation, search);
   const cards = planCards(job, source.cards, source.networks, target.networks);
-  const fresh = copies.filter(({ device }) => resume?.disks.every((disk) => disk.device !== device) ?? true);
-  const spaceNeededBytes = spaceNeeded(fresh, source.disks, target.allocation);
+  const unwanted = garbage(observation.leftovers, resume);
+  const space = targetSpace(copies, observation, base, resume);
+  const sourceFit = sourceSpace(observation, unwanted);
   const conflicts = [
     ...storageConflicts(observation),
     ...baseConflicts(job, search, observation),
     ...divergenceConflicts(job, target.replica),
     ...cards.conflicts,
     ...(resume === null ? snapshotConflicts(job, source) : []),
-    ...spaceConflicts(observation, garbage(observation.leftovers, resume), spaceNeededBytes),
+    ...(resume === null ? sourceFit.conflicts : []),
+    ...targetSpaceConflicts(observation, unwanted, space),
   ];
   if (conflicts.length > 0) return { kind: 'blocked', vm: source.vm, conflicts };
+  const deferred = deferral(job, observation, base, copies, resume);
+  if (deferred !== null) return deferred;
+  const pruning = pointsToDestroy(job, observation, {
+    takenAtMs: resume?.snapshot.takenAtMs ?? source.nowMs,
+    exact: resume !== null,
+  });
   return {
     kind: 'replicate',
     copyKind: copies.some(({ kind }) => kind === 'delta') ? 'delta' : 'full',
     vm: source.vm,
     base,
     replica: target.replica?.id ?? null,
-    spaceNeededBytes,
+    spaceNeededBytes: space.needBytes,
     notes: [
       ...resumeNotes(resume),
       ...copies.flatMap(noteOf),
       ...removedDiskNotes(base, copies),
       ...cards.notes,
+      ...(resume === null ? sourceFit.notes : []),
+      ...pruning.notes,
     ],
-    steps: steps(job, observation, base, copies, resume, cards),
+    kept: pruning.kept,
+    steps: steps(job, observation, base, copies, resume, cards, pruning),
   };
 }
 
 /** A run of this job shut the VM down for its snapshot and died: it is started again before anything is decided. */
 export function mustStartAgain(job: JobDefinition, { source }: Observation): boolean {
   return own(source.shutDown)?.job === job.jobId;
+}
+
+/** Where a chain has no room for another layer: take away what nobody needs, and leave the rest to the storage. */
+function deferral(
+  job: JobDefinition,
+  observation: Observation,
+  base: Base | null,
+  copies: readonly DiskCopy[],
+  resume: Resume | null,
+): DeferredPlan | null {
+  const fresh = copies.filter(({ device }) => resume?.disks.every((disk) => disk.device !== device) ?? true);
+  const chains = deepChains(job, observation, fresh, resume === null);
+  if (chains.length === 0) return null;
+  const steps = [
+    ...garbage(observation.leftovers, resume).map(discard),
+    ...alreadySuperseded(job, observation, base),
+  ];
+  const { source, target } = observation;
+  return { kind: 'deferred', vm: source.vm, replica: target.replica?.id ?? null, chains, steps };
 }
 
 /** What a failed attempt leaves that nobody can go on with. What is to be repaired first may need any of it. */
@@ -88,6 +121,7 @@ function steps(
   copies: readonly DiskCopy[],
   resume: Resume | null,
   cards: CardPlan,
+  pruning: Pruning,
 ): readonly Step[] {
   const { source, target } = observation;
   const mode = job.transfer.verify;
@@ -104,11 +138,7 @@ function steps(
     disks.filter(({ contentKey }) => contentKey !== null).map(({ vdi }) => vdi),
   );
   return [
-    ...garbage(observation.leftovers, resume).map((leftover): Step => ({
-      kind: 'discard-leftover',
-      leftover,
-      because: `made by run ${leftover.run}, which ended before its commit; this run holds the lock`,
-    })),
+    ...garbage(observation.leftovers, resume).map(discard),
     resume === null
       ? { kind: 'snapshot-source', vm: source.vm, how }
       : { kind: 'resume-snapshot', snapshot: resume.snapshot.id },
@@ -125,9 +155,14 @@ function steps(
     { kind: 'commit-source' },
     ...(retired.length > 0 ? [{ kind: 'retire-points', disks: retired } as const] : []),
     { kind: 'close-swap' },
-    ...pointsToDestroy(job, observation),
+    ...pruning.steps,
     ...sourceSnapshotsToDestroy(job, observation),
   ];
+}
+
+function discard(leftover: Leftover): Step {
+  const because = `made by run ${leftover.run}, which ended before its commit; this run holds the lock`;
+  return { kind: 'discard-leftover', leftover, because };
 }
 
 /** What was judged not to be anybody's work must still be what is replaced in the end. */
@@ -226,18 +261,6 @@ function snapshotConflicts(job: JobDefinition, source: SourceObservation): reado
   return choice.kind === 'possible'
     ? []
     : [{ kind: 'snapshot-mode', vm: source.vm, mode: job.snapshot.mode, reason: choice.reason }];
-}
-
-/** Leftovers go before the first byte is sent: what they hold must not keep the job from discarding them. */
-function spaceConflicts(
-  { target }: Observation,
-  leftovers: readonly Leftover[],
-  needBytes: number,
-): readonly Conflict[] {
-  const freeBytes = leftovers
-    .filter(({ side }) => side === 'target')
-    .reduce((sum, { reclaimableBytes }) => sum + reclaimableBytes, target.freeBytes);
-  return needBytes > freeBytes ? [{ kind: 'no-space', sr: target.sr, needBytes, freeBytes }] : [];
 }
 
 function resumeNotes(resume: Resume | null): readonly string[] {

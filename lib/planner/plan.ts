@@ -105,6 +105,8 @@ export type Step =
       readonly point: ObjectId;
       readonly disks: readonly ObjectId[];
       readonly because: string;
+      /** Only where this run's snapshot was taken before: later it stands in for another hour. Null: in any case. */
+      readonly ifTakenBeforeMs: number | null;
     }
   | {
       readonly kind: 'destroy-source-snapshot';
@@ -142,9 +144,12 @@ export type Conflict =
   | { readonly kind: 'network-ambiguous'; readonly networks: readonly ObjectId[] }
   | {
       readonly kind: 'no-space';
+      readonly side: 'source' | 'target';
       readonly sr: ObjectId;
       readonly needBytes: number;
       readonly freeBytes: number;
+      /** What it is needed for. */
+      readonly parts: readonly { readonly device: string; readonly bytes: number }[];
     }
   | { readonly kind: 'raw-disk'; readonly side: 'source' | 'target'; readonly objects: readonly ObjectId[] }
   | { readonly kind: 'no-disks'; readonly vm: ObjectId }
@@ -162,6 +167,37 @@ export interface ReplicatePlan {
   readonly replica: ObjectId | null;
   readonly spaceNeededBytes: number;
   readonly notes: readonly string[];
+  /** Older recovery points that stay, with the reason. */
+  readonly kept: readonly KeptPoint[];
+  readonly steps: readonly Step[];
+}
+
+export interface KeptPoint {
+  readonly point: ObjectId;
+  readonly because: string;
+}
+
+/** A disk whose chain has no room for another layer. */
+export interface DeepChain {
+  readonly side: 'source' | 'target';
+  readonly device: string;
+  readonly disk: ObjectId;
+  readonly sr: ObjectId;
+  readonly layers: number;
+  readonly layersMax: number;
+  /** Layers that the storage is going to merge by itself. */
+  readonly mergesPending: number;
+}
+
+/**
+ * Nothing is copied now, though nothing is wrong: chains are too deep for another layer. The steps take away what
+ * nobody needs any more, so that the storage can make them shorter; a later run goes on.
+ */
+export interface DeferredPlan {
+  readonly kind: 'deferred';
+  readonly vm: ObjectId;
+  readonly replica: ObjectId | null;
+  readonly chains: readonly DeepChain[];
   readonly steps: readonly Step[];
 }
 
@@ -194,7 +230,7 @@ export interface BlockedPlan {
   readonly conflicts: readonly Conflict[];
 }
 
-export type Plan = ReplicatePlan | RepairPlan | AdoptPlan | BlockedPlan;
+export type Plan = ReplicatePlan | RepairPlan | AdoptPlan | DeferredPlan | BlockedPlan;
 
 /** Settings that a run gives to a replica which it creates. */
 export interface NewReplica {

@@ -1,4 +1,4 @@
-import { planCopies, spaceNeeded } from '../../lib/planner/copies';
+import { planCopies } from '../../lib/planner/copies';
 import { gib, observed } from './language';
 
 const { source, target } = observed('vm 0:root*4 1:data*8');
@@ -9,16 +9,4 @@ test('without a base every disk is a full, for the reason given', () => {
     { kind: 'full', device: '0', sizeBytes: 4 * gib, because: 'the first copy', elideZeros: true },
     { kind: 'full', device: '1', sizeBytes: 8 * gib, because: 'the first copy', elideZeros: true },
   ]);
-});
-
-test('space: half of each disk is allocated; thick storage reserves its whole size as well', () => {
-  const copies = planCopies(source.disks, null, null, 'the first copy', target);
-  expect(spaceNeeded(copies, source.disks, 'thin')).toBe(6 * gib);
-  expect(spaceNeeded(copies, source.disks, 'thick')).toBe(18 * gib);
-  expect(spaceNeeded([], source.disks, 'thick')).toBe(0);
-});
-
-test('a disk of which nothing is known counts with its whole size', () => {
-  const copies = planCopies(source.disks, null, null, 'the first copy', target);
-  expect(spaceNeeded(copies, [], 'thin')).toBe(12 * gib);
 });

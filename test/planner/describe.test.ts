@@ -27,7 +27,7 @@ test('a delta, step by step', () => {
     'commit the source snapshot',
     'take the content key off 1 older disk(s)',
     'destroy the disks that were replaced',
-    `destroy recovery point "P1" (P1): superseded: the job keeps 1, and this run's point is the new base`,
+    `destroy recovery point "P1" (P1): superseded: not the newest; this run's point is the new base`,
     'destroy source snapshot "S1" (S1): superseded: this run committed a newer snapshot on both sides, and no other target needs this one',
   ]);
 });
@@ -46,7 +46,7 @@ test('a repair', () => {
 
 test('a refusal, with what to do about it', () => {
   expect(describePlan(planned('vm 0:root*4; target free=1'))).toEqual([
-    'refused: SR "vault" (sr) has 1.00 GiB free, needs 2.00 GiB ' +
+    'refused: target SR "vault" (sr) has 1.00 GiB free, this run needs 2.00 GiB: disk 0 2.00 GiB ' +
       '(free space on that SR, keep fewer recovery points, or give the job another target_sr)',
   ]);
 });
@@ -65,7 +65,14 @@ const conflicts: { readonly [K in Conflict['kind']]: Extract<Conflict, { readonl
   'network-unmapped': { kind: 'network-unmapped', networks: [id('lan')] },
   'network-unknown': { kind: 'network-unknown', wanted: ['dr'] },
   'network-ambiguous': { kind: 'network-ambiguous', networks: [id('lan')] },
-  'no-space': { kind: 'no-space', sr: id('vault'), needBytes: 2 * 1024 ** 3, freeBytes: 0 },
+  'no-space': {
+    kind: 'no-space',
+    side: 'target',
+    sr: id('vault'),
+    needBytes: 2 * 1024 ** 3,
+    freeBytes: 0,
+    parts: [{ device: '0', bytes: 2 * 1024 ** 3 }],
+  },
   'raw-disk': { kind: 'raw-disk', side: 'source', objects: [id('root')] },
   'no-disks': { kind: 'no-disks', vm: id('db1') },
   'is-replica': { kind: 'is-replica', vm: id('db1'), job: 'gold' },

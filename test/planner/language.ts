@@ -7,6 +7,7 @@
  * `S1.0` and `S1.1`, and is committed for recovery point P1. The replica R has r0 and r1. Its recovery point P1 has
  * `P1.0` and `P1.1`, equal to the disks of S1. Numbers in names are times: P2 was committed after P1.
  *
+ *     0:root/28      its chain has 28 layers     0/28~2      two of them are about to be merged
  *     0:root*3@nfs   size in GiB, SR          #raw #shared    raw disk; snapshot that shares the VM's own disk
  *     0:r0+ 0:r0?    written to; not known    0^              bears Xen Orchestra's content key
  *     !copied …      the commit is spoiled in the way named (see `spoilSource`, `spoilTarget`, `swapOf`)
@@ -35,6 +36,8 @@ interface DiskWord {
   readonly name: string;
   readonly sizeBytes: number;
   readonly sr: string | null;
+  readonly layers: number;
+  readonly merges: number;
   readonly flags: string;
 }
 
@@ -76,12 +79,12 @@ export function observed(text: string): Observation {
   };
 }
 
-const diskWord = /^(\d+)(?::([\w.-]+))?(?:\*(\d+))?(?:@([\w-]+))?((?:[?+^]|#\w+)*)$/;
+const diskWord = /^(\d+)(?::([\w.-]+))?(?:\*(\d+))?(?:@([\w-]+))?(?:\/(\d+)(?:~(\d+))?)?((?:[?+^]|#\w+)*)$/;
 
 function disksIn(words: readonly string[]): readonly DiskWord[] {
   return words.flatMap((word) => {
     const match = diskWord.exec(word);
-    const [, device, name, size, sr, flags] = match ?? [];
+    const [, device, name, size, sr, layers, merges, flags] = match ?? [];
     return device === undefined
       ? []
       : [
@@ -90,6 +93,8 @@ function disksIn(words: readonly string[]): readonly DiskWord[] {
             name: name ?? '',
             sizeBytes: Number(size ?? 1) * gib,
             sr: sr ?? null,
+            layers: Number(layers ?? 1),
+            merges: Number(merges ?? 0),
             flags: flags ?? '',
           },
         ];
@@ -101,7 +106,7 @@ function contentId(vdi: string, written: boolean): string {
   return `content of ${vdi}${written ? ', changed' : ''}`;
 }
 
-function liveDisk({ device, name, sizeBytes, sr, flags }: DiskWord): ObservedDisk {
+function liveDisk({ device, name, sizeBytes, sr, layers, merges, flags }: DiskWord): ObservedDisk {
   return {
     device,
     vdi: id(name),
@@ -114,6 +119,11 @@ function liveDisk({ device, name, sizeBytes, sr, flags }: DiskWord): ObservedDis
     sr: id(sr ?? 'sr-source'),
     raw: flags.includes('#raw'),
     allocatedBytes: sizeBytes / 2,
+    chain: Array.from({ length: layers }, (_, layer) => ({
+      uuid: layer === 0 ? name : `${name} parent ${String(layer)}`,
+      physicalBytes: 0,
+      mergePending: layer >= layers - merges,
+    })),
   };
 }
 

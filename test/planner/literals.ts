@@ -40,6 +40,8 @@ export const sourceVm: SourceObservation = {
   snapshots: [],
   networks: [lan],
   replicaOf: null,
+  storages: [],
+  nowMs: null,
 };
 
 /** Words: thin, thick, unzeroed, raw, free=<GiB>. */

@@ -318,24 +318,24 @@ describe('space on the target, summed over all disks', () => {
     ],
     ['thin: one byte less is refused', 'vm 0:a*4 1:b*4; target thin free=3', 'blocked: no-space'],
     [
-      'thin: a delta shows its size in its stream only',
+      'thin: a delta needs what was written since its base, here nothing',
       'vm 0:a*4; snapshot S1 0:a*4 =P1; replica R 0:r; point P1 0*4 ~S1; target thin free=0',
       'delta 0 from P1 S1',
     ],
     [
       'thick: a full needs its size, and what it holds again for the snapshot',
-      'vm 0:a*4; target thick free=6',
+      'vm 0:a*4; target thick free=7',
       'full 0',
     ],
-    ['thick: less is refused', 'vm 0:a*4; target thick free=5', 'blocked: no-space'],
+    ['thick: less is refused', 'vm 0:a*4; target thick free=6', 'blocked: no-space'],
     [
       'thick: a delta needs the size of the clone',
-      'vm 0:a*4; snapshot S1 0:a*4 =P1; replica R 0:r; point P1 0*4 ~S1; target thick free=4',
+      'vm 0:a*4; snapshot S1 0:a*4 =P1; replica R 0:r; point P1 0*4 ~S1; target thick free=5',
       'delta 0 from P1 S1',
     ],
     [
       'thick: less is refused for a delta, too',
-      'vm 0:a*4; snapshot S1 0:a*4 =P1; replica R 0:r; point P1 0*4 ~S1; target thick free=3',
+      'vm 0:a*4; snapshot S1 0:a*4 =P1; replica R 0:r; point P1 0*4 ~S1; target thick free=4',
       'blocked: no-space',
     ],
     [

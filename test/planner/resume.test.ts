@@ -102,8 +102,8 @@ describe('only the very same copy: everything else is garbage', () => {
 });
 
 test('space is needed for what is still to be made only', () => {
-  expect(plan(vm, died, half.replace('on=P1.1 ', ''), 'target free=2')).toContain('resume S2 1:n1');
-  expect(plan(vm, died, half.replace('on=P1.1 ', ''), 'target free=1')).toBe('blocked: no-space');
+  expect(plan(vm, died, half.replace('on=P1.1 ', ''), 'target free=4')).toContain('resume S2 1:n1');
+  expect(plan(vm, died, half.replace('on=P1.1 ', ''), 'target free=3')).toBe('blocked: no-space');
 });
 
 test('what is gone on with does not count as space that its removal would free', () => {

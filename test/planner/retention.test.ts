@@ -93,7 +93,7 @@ test('what is destroyed says why that is safe', () => {
   const because =
     plan.kind === 'replicate' ? plan.steps.flatMap((step) => ('because' in step ? [step.because] : [])) : [];
   expect(because).toEqual([
-    "superseded: the job keeps 1, and this run's point is the new base",
+    "superseded: not the newest; this run's point is the new base",
     'superseded: this run committed a newer snapshot on both sides, and no other target needs this one',
   ]);
 });
@@ -107,4 +107,64 @@ test("Xen Orchestra's content key is taken off every older point that bears it",
       disks: [expect.objectContaining({ uuid: 'P1.0' }), expect.objectContaining({ uuid: 'P2.0' })],
     }),
   );
+});
+
+describe('tiers', () => {
+  const at = (time: string): number => Date.parse(`2026-11-23T${time}Z`);
+  const retention = { ...keepLatest(1), hourly: 2, timeZone: 'Europe/Berlin' };
+
+  /** P1 to P4 as they were taken, and now. */
+  function planAt(nowMs: number | null, ...taken: readonly string[]): ReturnType<typeof planRun> {
+    const world = observed(chain(taken.length));
+    taken.forEach((time, index) => {
+      const commit = world.target.replica?.points[index]?.commit;
+      if (commit?.kind === 'own') Object.assign(commit.record, { takenAtMs: at(time) });
+    });
+    return planRun(jobWith({ retention }), { ...world, source: { ...world.source, nowMs } });
+  }
+
+  function points(plan: ReturnType<typeof planRun>): readonly unknown[] {
+    const steps = plan.kind === 'replicate' ? plan.steps : [];
+    return steps.flatMap((step) =>
+      step.kind === 'destroy-point' ? [[step.point.uuid, step.ifTakenBeforeMs]] : [],
+    );
+  }
+
+  test('the point that this run makes stands in for its hour', () => {
+    const plan = planAt(at('10:45:00'), '08:10:00', '09:10:00', '10:10:00');
+    expect(points(plan)).toEqual([
+      ['P3', at('11:00:00')],
+      ['P1', null],
+    ]);
+  });
+
+  test('what stays is told with the reason', () => {
+    expect(planAt(at('10:45:00'), '09:10:00', '10:10:00')).toMatchObject({
+      kept: [{ point: { uuid: 'P1' }, because: 'the newest of hour 2026-11-23 10:00+01:00' }],
+    });
+  });
+
+  test('an older point that is the newest of its hour goes only if the snapshot is taken within it', () => {
+    const plan = planAt(at('10:59:59'), '10:10:00');
+    expect(points(plan)).toEqual([['P1', at('11:00:00')]]);
+    expect(points(planAt(at('11:00:00'), '10:10:00'))).toEqual([]);
+  });
+
+  test('where the clock was not read, the run stands in for no older point', () => {
+    expect(points(planAt(null, '09:10:00', '10:10:00', '10:20:00'))).toEqual([
+      ['P2', null],
+      ['P1', null],
+    ]);
+  });
+
+  test('in a time zone that is not known nothing is destroyed, and the plan says so', () => {
+    const plan = planRun(
+      jobWith({ retention: { ...retention, timeZone: 'Mars/Olympus' } }),
+      observed(chain(3)),
+    );
+    expect(points(plan)).toEqual([]);
+    expect(plan).toMatchObject({
+      notes: ['no recovery point is destroyed: the retention\'s time zone "Mars/Olympus" is not known here'],
+    });
+  });
 });

@@ -27,6 +27,7 @@ function disk(device: string, name: string, changes: Partial<SeedDisk> = {}): Se
     sr: id('sr'),
     raw: false,
     allocatedBytes: gib,
+    chain: [],
     readOnly: false,
     usedBy: [],
     transferring: false,

@@ -3,7 +3,7 @@ import type { Plan, Step } from '../../lib/planner/plan';
 
 /**
  * `delta 0 from P1 S1, full 1; resume S2 1:n1; discard L; destroy P1 S1` · `repair: swap-disks, commit-target, …` ·
- * `blocked: no-space` (kinds of conflicts)
+ * `deferred: source 0/28; P1 S1` (chains too deep; what is removed) · `blocked: no-space` (kinds of conflicts)
  */
 export function told(plan: Plan): string {
   switch (plan.kind) {
@@ -13,6 +13,15 @@ export function told(plan: Plan): string {
       return `repair: ${plan.steps.map(({ kind }) => kind).join(', ')}`;
     case 'adopt':
       return `adopt: ${plan.steps.map(({ kind }) => kind).join(', ')}`;
+    case 'deferred': {
+      const chains = plan.chains.map(({ side, device, layers }) => `${side} ${device}/${String(layers)}`);
+      const removed = plan.steps.map((step) =>
+        step.kind === 'discard-leftover' ? step.leftover.id.uuid : (destroyed(step) ?? step.kind),
+      );
+      return [`deferred: ${chains.join(', ')}`, ...(removed.length > 0 ? [removed.join(' ')] : [])].join(
+        '; ',
+      );
+    }
     case 'replicate': {
       const parts = [
         copies(plan.steps, plan.base?.point.uuid, plan.base?.sourceSnapshot.uuid),

@@ -46,5 +46,6 @@ function linesOf({ vm, plan: planned }: VmPlan): readonly string[] {
 
 function exitCodeOf(vms: readonly VmPlan[]): number {
   if (vms.some((one) => one.plan?.kind === 'blocked')) return exitCodes.blocked;
-  return vms.some((one) => one.plan === null) ? exitCodes.failed : exitCodes.ok;
+  if (vms.some((one) => one.plan === null)) return exitCodes.failed;
+  return vms.some((one) => one.plan?.kind === 'deferred') ? exitCodes.deferred : exitCodes.ok;
 }

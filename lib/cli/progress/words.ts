@@ -67,6 +67,8 @@ export function percent(done: number, total: number): string {
 
 function planned(plan: Plan): readonly string[] {
   if (plan.kind === 'blocked') return [];
+  // Why stands with the outcome; each thing that is removed has its own line.
+  if (plan.kind === 'deferred') return ['put off: a chain of disks has no room for another layer'];
   if (plan.kind === 'repair') return [`first finishing what an earlier run left: ${plan.because}`];
   if (plan.kind === 'adopt') {
     return [`first taking over a chain: ${plan.because}`, ...plan.notes.map((note) => `note: ${note}`)];

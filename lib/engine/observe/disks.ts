@@ -1,12 +1,9 @@
 /** A VM's disks and cards as the planner sees them. */
 import { isNullRef } from '../../xapi';
 import type { VdiRecord, VmRecord } from '../../xapi';
-import type { ObjectId, ObservedCard, ObservedDisk } from '../../planner/observation';
-import { byUuid } from './world';
+import type { ChainLayer, ObjectId, ObservedCard, ObservedDisk } from '../../planner/observation';
+import { chainOf } from './chains';
 import type { World } from './world';
-
-/** A chain is at most 30 deep (XAPI's limit); a longer walk means that the records contradict each other. */
-const chainDepthMax = 64;
 
 export function vmId(ref: string, vm: VmRecord): ObjectId {
   return { ref, uuid: vm.uuid, name: vm.name_label };
@@ -28,6 +25,7 @@ export function disksOf(world: World, vm: VmRecord): readonly ObservedDisk[] {
 
 function toDisk(world: World, device: string, bootable: boolean, ref: string, vdi: VdiRecord): ObservedDisk {
   const sr = world.srs.get(vdi.SR);
+  const chain = chainOf(world, vdi);
   return {
     device,
     vdi: vdiId(ref, vdi),
@@ -39,7 +37,8 @@ function toDisk(world: World, device: string, bootable: boolean, ref: string, vd
     contentKey: vdi.other_config['xo:backup:contentKey'] ?? null,
     sr: { ref: vdi.SR, uuid: sr?.uuid ?? '', name: sr?.name_label ?? 'an SR that is gone' },
     raw: isNoVhd(vdi),
-    allocatedBytes: allocatedBytes(world, vdi),
+    allocatedBytes: allocatedBytes(vdi, chain),
+    chain,
   };
 }
 
@@ -48,15 +47,9 @@ function isNoVhd({ sm_config: config }: VdiRecord): boolean {
   return config['type'] === 'raw' || config['vdi_type'] === 'aio' || config['image-format'] === 'qcow2';
 }
 
-/** Physical bytes of the disk and of the hidden parents it builds upon, at most its virtual size. */
-function allocatedBytes(world: World, vdi: VdiRecord): number {
-  let total = 0;
-  let next: VdiRecord | undefined = vdi;
-  for (let depth = 0; next !== undefined && depth < chainDepthMax; depth += 1) {
-    total += next.physical_utilisation;
-    const parent: string | undefined = next.sm_config['vhd-parent'];
-    next = parent === undefined ? undefined : byUuid(world.vdis, parent)?.record;
-  }
+/** Physical bytes of all layers, at most the virtual size. */
+function allocatedBytes(vdi: VdiRecord, chain: readonly ChainLayer[]): number {
+  const total = chain.reduce((sum, { physicalBytes }) => sum + physicalBytes, 0);
   // Not known yet (0 until the SR was scanned): count the worst case rather than nothing.
   return total === 0 ? vdi.virtual_size : Math.min(total, vdi.virtual_size);
 }

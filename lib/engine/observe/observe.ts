@@ -4,6 +4,7 @@ import type { JobDefinition } from '../../planner/job';
 import { own } from '../../planner/keys';
 import { temporaryName } from '../../planner/marks';
 import type { Observation, ObservedReplica, ReplicaDisk, XoVerdict } from '../../planner/observation';
+import { hasTiers } from '../../planner/tiers';
 import { openExportReader } from '../data/read-export';
 import { ReplicationError } from '../errors';
 import { observeSource, sourceLeftovers } from './source';
@@ -31,10 +32,12 @@ export interface ObserveRequest {
 export async function observe(request: ObserveRequest): Promise<Observation> {
   const { job, source, target, signal } = request;
   const options: CallOptions = { signal };
-  const [sourceWorld, targetWorld, missing] = await Promise.all([
+  const [sourceWorld, targetWorld, missing, nowMs] = await Promise.all([
     readWorld(source, options),
     readWorld(target, options),
     missingPermissions(source, target, options),
+    // Recovery points are as old as their source snapshots, by the source's clock.
+    hasTiers(job.retention) ? source.serverTime(options) : null,
   ]);
   const vm = byUuid(sourceWorld.vms, request.vmUuid);
   if (vm === null || vm.record.is_a_snapshot) throw vmMissing(request);
@@ -46,7 +49,7 @@ export async function observe(request: ObserveRequest): Promise<Observation> {
   return {
     run: request.run,
     xo: observeXo(sourceWorld, targetWorld, job, vm, request.verdicts ?? []),
-    source: observeSource(sourceWorld, job, vm.ref, vm.record),
+    source: observeSource(sourceWorld, job, vm.ref, vm.record, nowMs),
     target: { ...observed, replica },
     leftovers: [
       ...sourceLeftovers(sourceWorld, job, vm.ref, vm.record),

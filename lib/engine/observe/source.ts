@@ -4,8 +4,15 @@ import type { VmRecord } from '../../xapi';
 import { decode, otherSourceCommits, own, sameUuid } from '../../planner/keys';
 import type { JobDefinition } from '../../planner/job';
 import { isOfTarget, parseTemporaryName } from '../../planner/marks';
-import type { Leftover, SourceObservation, SourceSnapshot } from '../../planner/observation';
+import type {
+  Leftover,
+  ObservedDisk,
+  SourceObservation,
+  SourceSnapshot,
+  SourceStorage,
+} from '../../planner/observation';
 import { cardsOf, disksOf, ownBytes, vmId } from './disks';
+import { freeBytes, storageFacts } from './storage';
 import type { World } from './world';
 
 export function observeSource(
@@ -13,7 +20,9 @@ export function observeSource(
   job: JobDefinition,
   vmRef: string,
   vm: VmRecord,
+  nowMs: number | null = null,
 ): SourceObservation {
+  const disks = disksOf(world, vm);
   const replica = own(decode.replica(vm.other_config, vm.uuid));
   return {
     poolName: world.poolName,
@@ -21,12 +30,23 @@ export function observeSource(
     powerState: vm.power_state,
     operations: vm.allowed_operations,
     shutDown: decode.shutdown(vm.other_config, vm.uuid),
-    disks: disksOf(world, vm),
+    disks,
     cards: cardsOf(world, vm),
     snapshots: snapshotsOf(world, vmRef).map(([ref, snapshot]) => toSnapshot(world, job, ref, snapshot)),
     networks: [...world.networks].map(([ref, { uuid, name_label: name }]) => ({ ref, uuid, name })),
     replicaOf: replica?.job === job.jobId ? replica.job : null,
+    storages: storagesOf(world, disks),
+    nowMs,
   };
+}
+
+function storagesOf(world: World, disks: readonly ObservedDisk[]): readonly SourceStorage[] {
+  const srs = new Map(disks.map(({ sr }) => [sr.ref, sr]));
+  return [...srs.values()].flatMap((sr): SourceStorage[] => {
+    const record = world.srs.get(sr.ref);
+    if (record === undefined) return [];
+    return [{ sr, allocation: storageFacts(record).allocation, freeBytes: freeBytes(record) }];
+  });
 }
 
 /** Snapshots of this job that never got their commit: the runs that took them are dead, for we hold the lock. */

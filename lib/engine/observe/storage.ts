@@ -12,6 +12,10 @@ export interface StorageFacts {
 const thinVhdTypes: ReadonlySet<string> = new Set(['ext', 'nfs', 'smb', 'file', 'xfs', 'ext4']);
 const lvmTypes: ReadonlySet<string> = new Set(['lvm', 'lvmoiscsi', 'lvmohba', 'lvmofcoe']);
 
+export function freeBytes(sr: SrRecord): number {
+  return Math.max(0, sr.physical_size - sr.physical_utilisation);
+}
+
 /**
  * Thin VHD on a file system, thick VHD on LVM (`use_vhd`), or something we know too little about: there we
  * send every zero and count full sizes, which is slower but never wrong.

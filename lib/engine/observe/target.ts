@@ -18,7 +18,7 @@ import type {
 } from '../../planner/observation';
 import { cardsOf, disksOf, ownBytes, vdiId, vmId } from './disks';
 import { settingsOf } from './settings';
-import { storageFacts } from './storage';
+import { freeBytes, storageFacts } from './storage';
 import { byUuid } from './world';
 import type { World } from './world';
 import { xoTransferMark } from './xo-transfer';
@@ -41,7 +41,7 @@ export function observeTarget(
     sr: { ref: srRef, uuid: sr.uuid, name: sr.name_label },
     srType: sr.type,
     ...storageFacts(sr),
-    freeBytes: Math.max(0, sr.physical_size - sr.physical_utilisation),
+    freeBytes: freeBytes(sr),
     replica: first === undefined ? null : toReplica(world, job, first.ref, first.vm, first.mark),
     rivals: rivals.map(({ ref, vm }) => vmId(ref, vm)),
     networks: [...world.networks].map(([ref, { uuid, name_label: name }]) => ({ ref, uuid, name })),

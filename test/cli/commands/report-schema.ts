@@ -24,7 +24,10 @@ const outcome = z.discriminatedUnion('kind', [
     sourceSnapshot: object,
     takenAtMs: count,
   }),
-  z.strictObject({ kind: z.enum(['blocked', 'failed', 'cancelled', 'locked']), error: errorSummary }),
+  z.strictObject({
+    kind: z.enum(['blocked', 'deferred', 'failed', 'cancelled', 'locked']),
+    error: errorSummary,
+  }),
 ]);
 
 const disk = z.strictObject({

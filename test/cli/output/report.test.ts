@@ -37,7 +37,7 @@ const replicated = vm('db1', {
   takenAtMs: Date.UTC(2025, 10, 23, 17, 41, 5),
 });
 
-function failed(kind: 'blocked' | 'failed' | 'cancelled' | 'locked'): VmReport {
+function failed(kind: Exclude<VmReport['outcome']['kind'], 'replicated'>): VmReport {
   return vm(`${kind}-vm`, {
     kind,
     error: { code: 'x', message: 'something broke: look there', hint: 'look there', retry: 'never' },

@@ -25,6 +25,7 @@ test('a plan in a line: kind, disks, base, and why something is copied in full',
     replica: id,
     spaceNeededBytes: 0,
     notes: ['disk 1 is new'],
+    kept: [],
     steps: [{ kind: 'copy-disk', copy }],
   } as const;
   expect(planned(plan)).toEqual(['db1: delta of 1 disk, on recovery point p1', 'db1: note: disk 1 is new']);

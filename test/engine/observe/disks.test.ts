@@ -23,6 +23,7 @@ describe('disks of a VM', () => {
         sr: { ref: ref('sr'), uuid: 'sr', name: 'sr' },
         raw: false,
         allocatedBytes: 10,
+        chain: [{ uuid: 'two', physicalBytes: 10, mergePending: false }],
       },
       expect.objectContaining({ device: '10' }),
     ]);
