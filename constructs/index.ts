@@ -6,6 +6,8 @@ export { Duration } from './duration';
 export type { LimitOptions, RateWindow, SnapshotOptions, TransferOptions } from './job-options';
 export { XenReplicationProvider } from './provider';
 export type { XenReplicationProviderProps } from './provider';
+export { ReplicaSeed } from './replica-seed';
+export type { ReplicaSeedProps } from './replica-seed';
 export { ReplicationJob } from './replication-job';
 export type { IReplicationJob, ReplicationJobProps } from './replication-job';
 export { ReplicationRun } from './replication-run';

@@ -7,6 +7,7 @@ import type { DataXenreplReplicasReplicasList } from './bindings/data-xenrepl-re
 import { checkedChoice, checkedText } from './checked';
 import { ensureNullProvider } from './null-provider';
 import { XenReplicationProvider } from './provider';
+import type { ReplicaSeed } from './replica-seed';
 import type { IReplicationJob } from './replication-job';
 import { cliInStack } from './stack-delivery';
 
@@ -26,6 +27,11 @@ export interface ReplicationRunProps {
    * @default 'null_resource'
    */
   readonly resource?: 'null_resource' | 'terraform_data';
+  /**
+   * Seeds that have to be attached before: without them a job that waits for its seed has nothing to do.
+   * @default - none
+   */
+  readonly seeds?: readonly ReplicaSeed[];
 }
 
 /**
@@ -57,7 +63,7 @@ export class ReplicationRun extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    { job, trigger = '1', resource = 'null_resource' }: ReplicationRunProps,
+    { job, trigger = '1', resource = 'null_resource', seeds = [] }: ReplicationRunProps,
   ) {
     super(scope, id);
     checkedText('trigger', trigger, 'a change of it is what starts a run');
@@ -69,13 +75,12 @@ export class ReplicationRun extends Construct {
     );
     this.#job = job;
     const triggers = { trigger, job: job.jobId };
+    const dependsOn = seeds.map((seed) => seed.dependable);
+    const common = { provisioners: [this.#provisioner()], ...(dependsOn.length === 0 ? {} : { dependsOn }) };
     const after: TerraformResource =
       resource === 'terraform_data'
-        ? new DataResource(this, 'Default', {
-            triggersReplace: triggers,
-            provisioners: [this.#provisioner()],
-          })
-        : new NullResource(this, 'Default', { triggers, provisioners: [this.#provisioner()] });
+        ? new DataResource(this, 'Default', { triggersReplace: triggers, ...common })
+        : new NullResource(this, 'Default', { triggers, ...common });
     if (resource === 'null_resource') ensureNullProvider(this);
     this.#data = new DataXenreplReplicas(this, 'replicas', {
       targetPool: job.targetPool,

@@ -3,6 +3,7 @@ import type { App } from 'cdktf';
 import {
   DataRate,
   Duration,
+  ReplicaSeed,
   ReplicationJob,
   ReplicationRun,
   Retention,
@@ -56,8 +57,16 @@ export function sampleStack(app: App, { airGapped = false } = {}): TerraformStac
     jobId: 'f3f0a6a4-0d41-4c55-8e4b-1c8f0b1d6a11',
     provider,
   });
+  const seed = new ReplicaSeed(stack, 'seed', {
+    job: everything,
+    sourceSnapshotUuid: '5f1d9c1e-6f1b-4b0e-8f7a-3c5e0a7d2b11',
+    targetVmUuid: '9a2b7c4d-1e3f-4a5b-8c6d-7e8f9a0b1c22',
+    verify: 'full',
+    repair: true,
+  });
   new ReplicationRun(stack, 'release-run', {
     job: everything,
+    seeds: [seed],
     trigger: 'release 7',
     resource: 'terraform_data',
   });

@@ -111,6 +111,9 @@ test('what cannot be attached is an error of the plan, at the argument that is w
   const missing = { kind: 'snapshot-missing', uuid: stage.vm, poolName: 'source' } as const;
   expect(flat(stderr).toLowerCase()).toContain(describeSeedConflict(missing).message.toLowerCase());
   expect(flat(stderr)).toContain('is Running, must be Halted');
+
+  stage.configure({ ...seed, more: 'verify = "none"\nrepair = true' });
+  expect(flat((await stage.run('validate')).stderr)).toContain('what was not read cannot be repaired');
 });
 
 test('content that differs is refused when it is applied, unless it is to be repaired', async () => {

@@ -11,12 +11,13 @@ import { assertSamePool, unknownPool, usePool, withWayOut } from '../session';
 import type { Session, SessionContext } from '../session';
 import { canonical } from '../spelling';
 import { planSeedResource } from './plan';
-import { seedSchema } from './schema';
+import { seedSchema, validateSeed } from './schema';
 
 /** `xenrepl_seed`: a VM that was carried to the target by hand and made the replica of a snapshot. */
 export const seedResource: Resource<Session> = {
   noun: 'Seed',
   schema: seedSchema,
+  validate: validateSeed,
   plan: planSeedResource,
   create,
   read,

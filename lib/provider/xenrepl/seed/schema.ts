@@ -1,4 +1,5 @@
-import type { Schema } from '../../framework';
+import { error } from '../../framework';
+import type { Diagnostic, Schema, ValueObject } from '../../framework';
 import { sameButForCase } from '../spelling';
 import * as check from '../validators';
 
@@ -66,3 +67,14 @@ export const seedSchema: Schema = {
     },
   },
 };
+
+export function validateSeed({ verify, repair }: ValueObject): readonly Diagnostic[] {
+  if (repair !== true || (verify !== 'none' && verify !== 'sampled')) return [];
+  return [
+    error(
+      'Argument Does Not Fit the Other',
+      `verify cannot be "${verify}" where repair is true: what was not read cannot be repaired. Leave verify out.`,
+      ['verify'],
+    ),
+  ];
+}
