@@ -16,20 +16,17 @@ export function planCopies(
   return disks.map((disk): DiskCopy => {
     const common = { device: disk.device, sourceVdi: disk.vdi, sizeBytes: disk.sizeBytes };
     const baseDisk = base?.disks.find(({ device }) => device === disk.device);
-    const because =
-      base === null
-        ? noBaseBecause
-        : whyFull(
-            disk,
-            baseSnapshot?.disks.find(({ device }) => device === disk.device),
-            target.zeroedDisks,
-          );
+    // Of a disk that is new, or that no snapshot can be of, nothing is lost: its full is the only copy there can be.
+    const inBase =
+      base === null ? undefined : baseSnapshot?.disks.find(({ device }) => device === disk.device);
+    const because = base === null ? noBaseBecause : whyFull(disk, inBase, target.zeroedDisks);
     return because === null && baseDisk !== undefined
       ? { kind: 'delta', ...common, base: baseDisk }
       : {
           kind: 'full',
           ...common,
           because: because ?? 'the base has no such disk',
+          baseLost: inBase?.isSnapshot === true,
           elideZeros: target.zeroedDisks,
         };
   });

@@ -105,7 +105,9 @@ function describeMissingBase(
 ): Described {
   if (conflict.kind === 'no-base') {
     return {
-      message: `no delta is possible: ${conflict.reason}; recovery points: ${conflict.points.join(', ')}`,
+      message:
+        `no delta is possible: ${conflict.reason}` +
+        (conflict.points.length === 0 ? '' : `; recovery points: ${conflict.points.join(', ')}`),
       hint: 'set on_missing_base = "full" to send everything again, or bring the base back',
     };
   }

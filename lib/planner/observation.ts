@@ -82,7 +82,9 @@ export interface SourceObservation {
   readonly operations: readonly string[];
   /** Own where a run shut the VM down for its snapshot and did not live to start it again. */
   readonly shutDown: Found<ShutdownMark>;
+  /** Without those that their name excludes. */
   readonly disks: readonly ObservedDisk[];
+  readonly excluded: readonly ObservedDisk[];
   readonly cards: readonly ObservedCard[];
   readonly snapshots: readonly SourceSnapshot[];
   /** All networks of the pool: a name says which one is meant only where no other bears it. */

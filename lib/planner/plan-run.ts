@@ -1,11 +1,12 @@
 /** The decision of one attempt for one VM: pure, so that every case can be a line in a table. */
-import { judgeChain, planAdoption } from './adopt';
-import { committedPoints, findBase } from './base';
+import { planAdoption } from './adopt';
+import { findBase } from './base';
 import type { BaseSearch } from './base';
 import { deepChains } from './chains';
 import { planCopies } from './copies';
 import type { JobDefinition } from './job';
 import { own } from './keys';
+import { baseConflicts, lostDiskConflicts, whyNoBase } from './missing-base';
 import { planCards } from './networks';
 import type { CardPlan } from './networks';
 import type { Leftover, Observation, ObservedReplica, SourceObservation } from './observation';
@@ -38,6 +39,7 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
   const conflicts = [
     ...storageConflicts(observation),
     ...baseConflicts(job, search, observation),
+    ...lostDiskConflicts(job, base, copies),
     ...divergenceConflicts(job, target.replica),
     ...cards.conflicts,
     ...(resume === null ? snapshotConflicts(job, source) : []),
@@ -61,7 +63,8 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
     notes: [
       ...resumeNotes(resume),
       ...copies.flatMap(noteOf),
-      ...removedDiskNotes(base, copies),
+      ...removedDiskNotes(base, copies, source),
+      ...excludedNotes(source),
       ...cards.notes,
       ...(resume === null ? sourceFit.notes : []),
       ...pruning.notes,
@@ -205,44 +208,6 @@ function storageConflicts({ source, target }: Observation): readonly Conflict[] 
   return conflicts;
 }
 
-function whyNoBase(job: JobDefinition, search: BaseSearch, observation: Observation): string {
-  const { source, target } = observation;
-  if (search.kind === 'none' && search.reasons.length > 0)
-    return `no common base: ${search.reasons.join('; ')}`;
-  if (target.replica !== null) return 'the replica has no committed recovery point';
-  // Somebody removed the replica or its mark: a second full copy must not look like the first.
-  const known = source.snapshots.flatMap(({ commit }) => own(commit)?.replica ?? []);
-  const chain = judgeChain(job, observation);
-  if (known.length === 0 && chain.kind === 'refused') {
-    return `Xen Orchestra's chain is left as it is: ${chain.reasons.join('; ')}`;
-  }
-  return known.length === 0
-    ? 'the first copy'
-    : `the replica of earlier copies (${[...new Set(known)].join(', ')}) is not on the target pool any more`;
-}
-
-function baseConflicts(
-  job: JobDefinition,
-  search: BaseSearch,
-  observation: Observation,
-): readonly Conflict[] {
-  if (search.kind !== 'none') return [];
-  const { source, target } = observation;
-  if (job.initialCopy === 'seed' && committedPoints(job, target.replica).length === 0) {
-    return [
-      { kind: 'waiting-for-seed', vm: source.vm, sr: target.sr, reason: whyNoBase(job, search, observation) },
-    ];
-  }
-  if (job.onMissingBase === 'full') return [];
-  const unfinished = new Set(observation.leftovers.map(({ id }) => id.uuid));
-  const points = (target.replica?.points ?? []).filter(({ id }) => !unfinished.has(id.uuid));
-  // An empty shell of a replica lost nothing: its first copy is still to come.
-  if (points.length === 0) return [];
-  const reason =
-    search.reasons.length > 0 ? search.reasons.join('; ') : 'no recovery point bears a valid commit';
-  return [{ kind: 'no-base', reason, points: points.map(({ id }) => `"${id.name}" (${id.uuid})`) }];
-}
-
 function divergenceConflicts(job: JobDefinition, replica: ObservedReplica | null): readonly Conflict[] {
   if (replica === null || job.onDivergence === 'overwrite') return [];
   const changed = replica.disks.filter((disk) => disk.changed !== 'no');
@@ -275,11 +240,21 @@ function noteOf(copy: DiskCopy): readonly string[] {
   return copy.kind === 'full' ? [`disk ${copy.device} is copied in full: ${copy.because}`] : [];
 }
 
-function removedDiskNotes(base: Base | null, copies: readonly DiskCopy[]): readonly string[] {
+function removedDiskNotes(
+  base: Base | null,
+  copies: readonly DiskCopy[],
+  { excluded }: SourceObservation,
+): readonly string[] {
   return (base?.disks ?? [])
-    .filter(({ device }) => !copies.some((copy) => copy.device === device))
+    .filter(({ device }) => ![...copies, ...excluded].some((disk) => disk.device === device))
     .map(
       ({ device }) =>
         `disk ${device} was removed from the VM: the replica keeps it in older recovery points only`,
     );
+}
+
+function excludedNotes({ excluded }: SourceObservation): readonly string[] {
+  return excluded.map(
+    ({ device, vdi }) => `disk ${device} "${vdi.name}" (${vdi.uuid}) is left out, as its name wants it`,
+  );
 }

@@ -34,6 +34,8 @@ export type DiskCopy =
       readonly sizeBytes: number;
       /** Why this disk cannot be a delta: shown in plan and report, so that no full is ever silent. */
       readonly because: string;
+      /** True where recovery points hold what was at this position, but nothing leads from them to this disk. */
+      readonly baseLost: boolean;
       /** Leave out zeros: only where the new disk is known to read as zeros. */
       readonly elideZeros: boolean;
     };

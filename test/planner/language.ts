@@ -9,6 +9,7 @@
  *
  *     0:root/28      its chain has 28 layers     0/28~2      two of them are about to be merged
  *     0:root*3@nfs   size in GiB, SR          #raw #shared    raw disk; snapshot that shares the VM's own disk
+ *     0:swap#NOBAK   excluded by its name
  *     0:r0+ 0:r0?    written to; not known    0^              bears Xen Orchestra's content key
  *     !copied …      the commit is spoiled in the way named (see `spoilSource`, `spoilTarget`, `swapOf`)
  *     swap 0:r0>n0 1:>n1 x2:r2 ~S2 gone:n0 written:n1 used:n1
@@ -16,6 +17,7 @@
  *     leftover disk staged target 0 ~S2 on=P1.0 at=1/2    disk 0 of S2, cloned from P1.0 (absent: new and empty),
  *                                                         filled up to 1 GiB, offered up to 2; or `done`
  */
+import { exclusionMark } from '../../lib/planner/excluded';
 import type { Found, RunMark, SourceCommit, SwapRecord, TargetCommit } from '../../lib/planner/keys';
 import type {
   AnnouncedDisk,
@@ -65,7 +67,12 @@ export function observed(text: string): Observation {
     xo: { snapshots: [], replicas: [], verdicts: [] },
     source: {
       ...sourceVm,
-      disks: disksIn(vm ?? []).map(liveDisk),
+      disks: disksIn(vm ?? [])
+        .map(liveDisk)
+        .filter(isIncluded),
+      excluded: disksIn(vm ?? [])
+        .map(liveDisk)
+        .filter((disk) => !isIncluded(disk)),
       snapshots: of('snapshot').map(toSnapshot),
       replicaOf: vm?.includes('!replica') === true ? 'gold' : null,
     },
@@ -106,7 +113,9 @@ function contentId(vdi: string, written: boolean): string {
   return `content of ${vdi}${written ? ', changed' : ''}`;
 }
 
-function liveDisk({ device, name, sizeBytes, sr, layers, merges, flags }: DiskWord): ObservedDisk {
+function liveDisk({ device, name: plain, sizeBytes, sr, layers, merges, flags }: DiskWord): ObservedDisk {
+  const [, mark] = /#(NOBAK|NOREPL)/.exec(flags) ?? [];
+  const name = mark === undefined ? plain : `${plain}[${mark}]`;
   return {
     device,
     vdi: id(name),
@@ -125,6 +134,11 @@ function liveDisk({ device, name, sizeBytes, sr, layers, merges, flags }: DiskWo
       mergePending: layer >= layers - merges,
     })),
   };
+}
+
+/** `#NOBAK` and `#NOREPL` stand for the marks in a disk's name. */
+function isIncluded({ vdi }: ObservedDisk): boolean {
+  return exclusionMark(vdi.name) === null;
 }
 
 function snapshotDisk(owner: string, disk: DiskWord): ObservedDisk {

@@ -36,6 +36,7 @@ export const sourceVm: SourceObservation = {
   operations: ['snapshot', 'clean_shutdown'],
   shutDown: { kind: 'absent' },
   disks: [],
+  excluded: [],
   cards: [{ device: '0', network: lan, mac: '02:00:00:00:00:01', mtu: 1500 }],
   snapshots: [],
   networks: [lan],

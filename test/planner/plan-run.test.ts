@@ -5,6 +5,7 @@ import { jobWith } from './literals';
 import { reasons, told } from './told';
 
 const keepAll = jobWith({ retention: keepLatest(9, 9) });
+const allowFull = jobWith({ retention: keepLatest(9, 9), onMissingBase: 'full' });
 
 /** The world after one good run, and after two. */
 const afterOne = 'vm 0:root 1:data; snapshot S1 0:root 1:data =P1; replica R 0:r0 1:r1; point P1 0 1 ~S1';
@@ -27,6 +28,25 @@ describe('how each disk gets to the target', () => {
       afterOne.replace('vm 0:root 1:data', 'vm 0:root 1:data*2'),
       'delta 0 from P1 S1, delta 1 from P1 S1',
     ],
+    [
+      'disk shared by its snapshot',
+      'vm 0:root 1:S1.1; snapshot S1 0:root 1:x#shared =P1; replica R 0:r0 1:r1; point P1 0 1 ~S1',
+      'delta 0 from P1 S1, full 1',
+    ],
+    ['replica without a disk yet', 'vm 0:root; replica R', 'full 0'],
+    ['disk excluded by its name', 'vm 0:root 1:swap#NOBAK', 'full 0'],
+    [
+      'disk excluded that was replicated',
+      afterOne.replace('vm 0:root 1:data', 'vm 0:root 1:data#NOREPL'),
+      'delta 0 from P1 S1',
+    ],
+    ['disk excluded that is raw', 'vm 0:root 1:swap#NOBAK#raw', 'full 0'],
+    ['every disk excluded', 'vm 0:root#NOREPL', 'blocked: no-disks'],
+  ])('%s', (_, world, expected) => {
+    expect(told(planRun(keepAll, observed(world)))).toBe(expected);
+  });
+
+  test.each([
     ['disk shrunk', afterOne.replace('S1 0:root 1:data', 'S1 0:root 1:data*2'), 'delta 0 from P1 S1, full 1'],
     [
       'disk replaced',
@@ -39,25 +59,32 @@ describe('how each disk gets to the target', () => {
       afterOne.replace('vm 0:root 1:data', 'vm 0:root 1:data@nas'),
       'delta 0 from P1 S1, full 1',
     ],
-    [
-      'disk shared by its snapshot',
-      'vm 0:root 1:S1.1; snapshot S1 0:root 1:x#shared =P1; replica R 0:r0 1:r1; point P1 0 1 ~S1',
-      'delta 0 from P1 S1, full 1',
-    ],
-    ['replica without a disk yet', 'vm 0:root; replica R', 'full 0'],
-  ])('%s', (_, world, expected) => {
-    expect(told(planRun(keepAll, observed(world)))).toBe(expected);
+    ['the replica was removed', 'vm 0:root; snapshot S1 0:root =P1', 'full 0'],
+    ['its recovery points were removed', 'vm 0:root; snapshot S1 0:root =P1; replica R 0:r0', 'full 0'],
+  ])('a full of what was copied before is for the policy to decide: %s', (_, world, expected) => {
+    expect(told(planRun(keepAll, observed(world)))).toBe('blocked: no-base');
+    expect(told(planRun(allowFull, observed(world)))).toBe(expected);
+  });
+
+  test('an excluded disk is noted, and not as a removed one', () => {
+    const world = afterOne.replace('vm 0:root 1:data', 'vm 0:root 1:data#NOREPL');
+    expect(planRun(keepAll, observed(world))).toMatchObject({
+      notes: ['disk 1 "data[NOREPL]" (data[NOREPL]) is left out, as its name wants it'],
+    });
   });
 
   test('a disk that grew is a delta only where new space is known to be zeros', () => {
     const grown = afterOne.replace('vm 0:root 1:data', 'vm 0:root 1:data*2');
-    const plan = planRun(keepAll, observed(`${grown}; target unzeroed`));
+    const plan = planRun(allowFull, observed(`${grown}; target unzeroed`));
     expect(told(plan)).toBe('delta 0 from P1 S1, full 1');
     expect(reasons(plan)['1']).toContain('has grown');
   });
 
   test('no full is silent: each says why, in its step and in the notes', () => {
-    const plan = planRun(keepAll, observed(afterOne.replace('vm 0:root 1:data', 'vm 0:root 1:other 2:logs')));
+    const plan = planRun(
+      allowFull,
+      observed(afterOne.replace('vm 0:root 1:data', 'vm 0:root 1:other 2:logs')),
+    );
     expect(reasons(plan)).toEqual({
       '1': 'the disk was replaced by another since the last recovery point',
       '2': 'the disk was added since the last recovery point',
@@ -92,7 +119,7 @@ describe('how each disk gets to the target', () => {
   });
 
   test('a second full copy does not look like the first: somebody removed the replica', () => {
-    const plan = planRun(keepAll, observed('vm 0:root; snapshot S1 0:root =P1'));
+    const plan = planRun(allowFull, observed('vm 0:root; snapshot S1 0:root =P1'));
     expect(reasons(plan)['0']).toBe('the replica of earlier copies (R) is not on the target pool any more');
     expect(reasons(planRun(keepAll, observed('vm 0:root')))['0']).toBe('the first copy');
   });

@@ -1,6 +1,7 @@
 /** The source side of an observation. */
 import { isNullRef, parseXapiDate } from '../../xapi';
 import type { VmRecord } from '../../xapi';
+import { exclusionMark } from '../../planner/excluded';
 import { decode, otherSourceCommits, own, sameUuid } from '../../planner/keys';
 import type { JobDefinition } from '../../planner/job';
 import { isOfTarget, parseTemporaryName } from '../../planner/marks';
@@ -22,7 +23,8 @@ export function observeSource(
   vm: VmRecord,
   nowMs: number | null = null,
 ): SourceObservation {
-  const disks = disksOf(world, vm);
+  const all = disksOf(world, vm);
+  const disks = all.filter(({ vdi }) => exclusionMark(vdi.name) === null);
   const replica = own(decode.replica(vm.other_config, vm.uuid));
   return {
     poolName: world.poolName,
@@ -31,6 +33,7 @@ export function observeSource(
     operations: vm.allowed_operations,
     shutDown: decode.shutdown(vm.other_config, vm.uuid),
     disks,
+    excluded: all.filter((disk) => !disks.includes(disk)),
     cards: cardsOf(world, vm),
     snapshots: snapshotsOf(world, vmRef).map(([ref, snapshot]) => toSnapshot(world, job, ref, snapshot)),
     networks: [...world.networks].map(([ref, { uuid, name_label: name }]) => ({ ref, uuid, name })),

@@ -7,6 +7,7 @@ import type { ObjectId } from '../../planner/observation';
 import type { SnapshotHow } from '../../planner/snapshot-mode';
 import { stoppable, workOf } from '../attempt';
 import type { Attempt, TakenSnapshot } from '../attempt';
+import { dropExcluded, withoutExcluded } from './excluded';
 import { whileShutDown } from './offline';
 import { readVm } from './read-vm';
 import type { FreshVm } from './read-vm';
@@ -18,20 +19,21 @@ export async function snapshotSource(attempt: Attempt, vm: ObjectId, how: Snapsh
   const live = await readVm(source, vm.ref, options);
   const storages = live.disks.map(({ record }) => record.SR);
   // Not stoppable from here to the mark: a call that is given up half way still makes the snapshot.
-  const take = (): Promise<Ref<'VM'>> => queues.onStorage(storages, () => call(attempt, vm, name, how));
+  const take = (): Promise<Ref<'VM'>> => queues.onStorage(storages, () => call(attempt, live, vm, name, how));
   const ref = await (group === null ? take() : group.take(vm, context.signal, take));
-  const snapshot = await readVm(source, ref);
+  const whole = await readVm(source, ref);
   const mark = encode.run({
     v: 1,
-    self: snapshot.record.uuid,
+    self: whole.record.uuid,
     job: job.jobId,
     run: context.runId,
     sr: job.target.srUuid,
   });
   await source.call('VM.set_other_config', [
     ref,
-    { ...withoutReplicationKeys(snapshot.record.other_config), ...mark },
+    { ...withoutReplicationKeys(whole.record.other_config), ...mark },
   ]);
+  const snapshot = await dropExcluded(attempt, whole);
   await source.call('VM.set_is_a_template', [ref, false]);
   const label = `[Replication ${job.name}] ${vm.name}`;
   await source.call('VM.set_name_label', [ref, label]);
@@ -45,18 +47,26 @@ export async function snapshotSource(attempt: Attempt, vm: ObjectId, how: Snapsh
   attempt.made.snapshot = taken(snapshot, vm, label);
 }
 
-function call(attempt: Attempt, vm: ObjectId, name: string, how: SnapshotHow): Promise<Ref<'VM'>> {
+function call(
+  attempt: Attempt,
+  live: FreshVm,
+  vm: ObjectId,
+  name: string,
+  how: SnapshotHow,
+): Promise<Ref<'VM'>> {
   const { source, job, context } = attempt;
   const ref = vm.ref as Ref<'VM'>;
+  const plain = (): Promise<Ref<'VM'>> =>
+    withoutExcluded(live, (ignored) =>
+      source.callTask('VM.snapshot', ignored.length === 0 ? [ref, name] : [ref, name, ignored]),
+    );
   switch (how) {
     case 'plain':
-      return source.callTask('VM.snapshot', [ref, name]);
+      return plain();
     case 'quiesce':
       return source.callTask('VM.snapshot_with_quiesce', [ref, name]);
     case 'offline':
-      return whileShutDown(source, vm, { job: job.jobId, run: context.runId }, stoppable(attempt), () =>
-        source.callTask('VM.snapshot', [ref, name]),
-      );
+      return whileShutDown(source, vm, { job: job.jobId, run: context.runId }, stoppable(attempt), plain);
   }
 }
 

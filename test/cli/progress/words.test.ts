@@ -15,6 +15,7 @@ test('a plan in a line: kind, disks, base, and why something is copied in full',
     sourceVdi: id,
     sizeBytes: 1,
     because: 'x',
+    baseLost: false,
     elideZeros: true,
   } as const;
   const plan = {

@@ -52,12 +52,13 @@ export function worldGroups(): readonly Group[] {
             await deleteNewestPoint(stage);
           },
           expect: { fails: 'blocked' },
-          next: overwrite,
+          next: { ...overwrite, ...full },
         }),
-        row('replica deleted with everything', { before: deleteReplica, expect: 'at-once' }),
+        row('replica deleted with everything', { before: deleteReplica, expect: blocked, next: full }),
         row('replica’s mark taken off', {
           before: async (stage) => setKey(stage, (await replicaOf(stage)).ref, 'xenrepl:replica', null),
-          expect: 'at-once',
+          expect: blocked,
+          next: full,
           tolerated: [/VM "db1" besides the replica/, /target: \d snapshots/],
         }),
         gated(
