@@ -6,7 +6,7 @@ import { observed } from './language';
 import { jobWith } from './literals';
 import { told } from './told';
 
-const job = jobWith({ retention: keepLatest(9, 9), maxChainDepth: 28 });
+const job = jobWith({ retention: keepLatest(9, 9), maxChainDepth: 28, onMissingBase: 'full' });
 
 function plan(world: string, changes: Partial<typeof job> = {}): string {
   return told(planRun({ ...job, ...changes }, observed(world)));
