@@ -8,6 +8,7 @@ import type { CallsSeen } from './groups/killed';
 import { lockGroups } from './groups/locks';
 import { networkGroups } from './groups/network';
 import { poolGroups } from './groups/pools';
+import { seedGroups } from './groups/seeds';
 import { spaceGroups } from './groups/space';
 import { transferGroups } from './groups/transfers';
 import { worldGroups } from './groups/world';
@@ -25,6 +26,7 @@ export function table(calls: CallsSeen): readonly Group[] {
     ...spaceGroups(),
     ...worldGroups(),
     ...copyGroups(),
+    ...seedGroups(),
     ...lockGroups(calls),
   ];
 }

@@ -3,6 +3,7 @@ import type { FaultRule } from '../../../lib/simulator';
 import { diskName, downloadPlaces, uploadPlaces, writeThreeBlocks } from '../frames';
 import type { Place } from '../frames';
 import { Wrong } from '../judge';
+import { destroyVm, newestCommit } from '../people';
 import type { FaultPoint, Group, Start } from '../point';
 import type { Random } from '../random';
 import { mib, Stage } from '../stage';
@@ -61,6 +62,16 @@ export function killedGroups(calls: CallsSeen): readonly Group[] {
           ),
         ),
       ],
+    },
+    {
+      title: 'killed in a full that follows a lost base',
+      outcome: 'the points that stood still stand; the next run replicates and leaves nothing',
+      points: [0, 3 * mib, 6 * mib].map((sentBytes) => killedInLaterFull(sentBytes)),
+    },
+    {
+      title: 'killed while its snapshot has the guest shut down',
+      outcome: 'the next run starts the guest before anything else, and replicates',
+      points: [killedOffline('VM.clean_shutdown'), killedOffline('VM.snapshot'), killedOffline('VM.start')],
     },
     {
       title: 'an upload outlives its process',
@@ -123,6 +134,41 @@ function killedInside(transfer: 'import' | 'export', place: Place, from: Start):
       victim.kill();
       await victim.ended;
       await afterDeath(stage);
+    },
+  };
+}
+
+function killedInLaterFull(sentBytes: number): FaultPoint {
+  return {
+    name: `${String(sentBytes / mib)} MiB sent`,
+    from: 'own',
+    play: async (stage, random) => {
+      await stage.write(random);
+      await stage.judge.remember();
+      await destroyVm(stage, 'source', (await newestCommit(stage)).sourceSnapshot);
+      stage.job = { ...stage.job, onMissingBase: 'full' };
+      const { killed } = await stage.victims.start(stage, { sentBytes }).ended;
+      if (!killed) throw new Wrong(['the run ended before it was killed']);
+      await afterDeath(stage);
+    },
+  };
+}
+
+function killedOffline(method: string): FaultPoint {
+  return {
+    name: `after ${method}`,
+    from: 'own',
+    play: async (stage, random) => {
+      await stage.write(random);
+      const { groupSkewMs } = stage.job.snapshot;
+      stage.job = { ...stage.job, snapshot: { mode: 'offline', groupSkewMs } };
+      const call = { side: 'source', method: `Async.${method}`, nth: 1 } as const;
+      const { killed } = await stage.victims.start(stage, call).ended;
+      if (!killed) throw new Wrong([`the run made no ${method}`]);
+      await afterDeath(stage);
+      const { source } = stage.admin;
+      const state = await source.text('VM.get_power_state', await source.ref('VM', stage.vm));
+      if (state !== 'Running') throw new Wrong([`the guest is ${state}`]);
     },
   };
 }
