@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { compareNewest, leftovers } from '../../engine/inspect';
+import { carried } from '../../engine/seed/carried';
 import { guestWrites } from '../../engine/site';
 import { Screen } from '../call';
 import { masked, Pools } from '../pools';
+import { reportLine } from './report-schema';
 
 const mib = 1024 ** 2;
 
@@ -23,7 +25,7 @@ function uuidAfter(text: string, words: string): string {
 
 test('the whole way: exported, imported, attached, and the first run is a delta', async () => {
   await using site = await pools();
-  const job = await site.storeJob({ initialCopy: 'seed' });
+  await site.storeJob({ initialCopy: 'seed' });
   const vm = await site.site.source.control.vmUuid('db1');
 
   const exported = await site.called([
@@ -75,9 +77,7 @@ test('the whole way: exported, imported, attached, and the first run is a delta'
   `);
   const target = uuidAfter(imported.stdout, 'target VM');
 
-  const waiting = await site.called(['plan', '--target-pool', 'target', '--job', 'site']);
-  expect(waiting.code).toBe(3);
-  expect(waiting.stdout).toContain('waits for its seed');
+  await waitsForItsSeed(site);
 
   const attached = await site.called([
     'seed',
@@ -105,11 +105,38 @@ test('the whole way: exported, imported, attached, and the first run is a delta'
     "
   `);
 
-  const { report } = await site.site.run(job);
-  expect(report.vms[0]?.outcome).toMatchObject({ copyKind: 'delta', replica: { uuid: target } });
-  for (const { source, target: copy } of await compareNewest(site.site, report)) expect(copy).toBe(source);
-  expect(await leftovers(site.site)).toEqual([]);
+  await nextRunIsDelta(site, target);
 });
+
+/** Neither a plan nor a run does anything: a job that leaves the first copy to a seed never sends it by itself. */
+async function waitsForItsSeed(site: Pools): Promise<void> {
+  await site.site.source.control.resetCounters();
+  for (const command of ['plan', 'run']) {
+    const { code, stdout, stderr } = await site.called([command, '--target-pool', 'target', '--job', 'site']);
+    expect([command, code, stdout + stderr]).toEqual([
+      command,
+      3,
+      expect.stringContaining('waits for its seed'),
+    ]);
+  }
+  const { bytesExported } = await site.site.source.control.counters();
+  expect(bytesExported).toBe(0);
+}
+
+/** Both disks of the new recovery point are equal, byte for byte, to those of its source snapshot; little was sent. */
+async function nextRunIsDelta(site: Pools, replica: string): Promise<void> {
+  const fill = 0x5e;
+  await guestWrites(site.site.source.control, 'db1', 1, [{ atBytes: 20 * mib, lengthBytes: 4096, fill }]);
+  const { code, stdout } = await site.called(['run', '--target-pool', 'target', '--job', 'site', '--json']);
+  const { kind, ...report } = reportLine.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''));
+  expect([code, kind]).toEqual([0, 'report']);
+  expect(report.vms[0]?.outcome).toMatchObject({ copyKind: 'delta', replica: { uuid: replica } });
+  expect(report.vms[0]?.disks.map(({ changedBytes }) => changedBytes)).toEqual([0, 2 * mib]);
+  const disks = await compareNewest(site.site, report);
+  expect(disks.map(({ device }) => device)).toEqual(['0', '1']);
+  for (const { source, target } of disks) expect(target).toBe(source);
+  expect(await leftovers(site.site)).toEqual([]);
+}
 
 test('single VHDs, detached again', async () => {
   await using site = await pools();
@@ -180,6 +207,39 @@ test('single VHDs, detached again', async () => {
     "
   `);
   expect((await site.called(attach)).code).toBe(0);
+  await nextRunIsDelta(site, target);
+});
+
+test('a seed that is not equal is refused; repaired, only what differs is sent', async () => {
+  await using site = await pools();
+  await site.storeJob({ initialCopy: 'seed' });
+  const seed = await carried(site.site);
+  const disk = await site.site.target.control.diskOf(seed.vm, 0);
+  await site.site.target.control.writeDisk(disk, 3 * mib, Buffer.from('not what it was'));
+  const attach = ['seed', 'attach', '--target-pool', 'target', '--job', 'site'].concat([
+    '--snapshot',
+    seed.snapshot,
+    '--target-vm',
+    seed.vm,
+  ]);
+
+  const refused = await site.called(attach);
+  expect(refused.code).toBe(3);
+  expect(refused.stderr).toContain(
+    "its content differs from the snapshot's (disk 0: at least 1 block(s) of 2 MiB)",
+  );
+  expect(refused.stderr).toContain('--repair sends the blocks that differ');
+
+  await site.site.target.control.resetCounters();
+  const repaired = await site.called([...attach, '--repair']);
+  expect([repaired.code, masked(repaired.stdout)]).toEqual([
+    0,
+    expect.stringMatching(/^0 .* source +2 MiB$/m),
+  ]);
+  const { bytesImported } = await site.site.target.control.counters();
+  expect(bytesImported).toBeGreaterThanOrEqual(2 * mib);
+  expect(bytesImported).toBeLessThan(2.1 * mib);
+  await nextRunIsDelta(site, seed.vm);
 });
 
 test('with --json: events, the report last', async () => {
