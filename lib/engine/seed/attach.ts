@@ -193,6 +193,7 @@ async function compareAndRepair(
   const work: Verification = {
     source: options.source,
     target: options.target,
+    jobId: options.job.jobId,
     plan,
     mode,
     sampleBytes: options.sampleBytes ?? sampleBytesDefault,

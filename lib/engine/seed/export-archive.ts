@@ -11,6 +11,7 @@ import { writeDigests } from './files/manifest';
 import type { ManifestDisk } from './files/manifest';
 import { PartialFile } from './files/partial-file';
 import { assertRoom, freeBytesOf, gib } from './files/space';
+import { taskLabel } from './tasks';
 import { XvaArchive } from './xva/archive';
 
 /** Headers, padding and sums of chunks come to less than this share of the data. */
@@ -19,9 +20,10 @@ const overheadShare = 1.01;
 export async function exportArchive(
   options: ExportSeedOptions,
   snapshot: ExportedSnapshot,
+  files: string,
 ): Promise<WrittenFiles> {
   const { folder, context, source, compression } = options;
-  await lookForRoom(options, snapshot);
+  await lookForRoom(options, snapshot, files);
   const name = `seed.xva${compression === 'gzip' ? '.gz' : ''}`;
   const [first] = snapshot.disks;
   if (first === undefined) throw seedFileError('The snapshot has no disk', 'there is nothing to carry');
@@ -33,7 +35,7 @@ export async function exportArchive(
           vm: snapshot.id.ref as Ref<'VM'>,
           sr: first.sr.ref as Ref<'SR'>,
           compression,
-          label: `xenrepl ${context.runId} exports ${snapshot.vm.name}`,
+          label: taskLabel(files, `export of ${snapshot.vm.name}`),
         },
         { signal: context.signal },
       ),
@@ -56,9 +58,13 @@ export async function exportArchive(
 }
 
 /** How far data can be compressed shows only at the end: there a lack of room is told, but refuses nothing. */
-async function lookForRoom(options: ExportSeedOptions, { disks }: ExportedSnapshot): Promise<void> {
+async function lookForRoom(
+  options: ExportSeedOptions,
+  { disks }: ExportedSnapshot,
+  files: string,
+): Promise<void> {
   const { folder, context, compression } = options;
-  const needBytes = Math.ceil((await dataBytesOf(options, disks)) * overheadShare);
+  const needBytes = Math.ceil((await dataBytesOf(options, disks, files)) * overheadShare);
   if (compression === 'none') {
     await assertRoom(folder, needBytes, 'an archive');
     return;

@@ -10,6 +10,7 @@ import { digestDisk } from './files/digester';
 import { wrongLength } from './files/lengths';
 import { writeDigests, writeUnfinished } from './files/manifest';
 import type { ManifestDisk, UnfinishedSeed } from './files/manifest';
+import { taskLabel } from './tasks';
 import { PartialFile } from './files/partial-file';
 import { assertRoom } from './files/space';
 
@@ -26,7 +27,7 @@ export async function exportDisks(
   const missing = snapshot.disks.filter((disk) => finished(known, disk) === undefined);
   // The head of its own export tells as much of a single one.
   if (missing.length > 1) {
-    const needBytes = (await dataBytesOf(options, missing)) + missing.length * overheadBytes;
+    const needBytes = (await dataBytesOf(options, missing, state.id)) + missing.length * overheadBytes;
     await assertRoom(folder, needBytes, `${String(missing.length)} disks`);
   }
   const disks: ManifestDisk[] = [];
@@ -38,7 +39,7 @@ export async function exportDisks(
       disks.push(before);
       continue;
     }
-    const written = await exportDisk(options, disk);
+    const written = await exportDisk(options, disk, state.id);
     disks.push(written);
     // From here on this disk is not sent again.
     known = { ...known, disks: [...known.disks, written] };
@@ -71,7 +72,11 @@ function finished({ disks }: UnfinishedSeed, disk: ObservedDisk): ManifestDisk |
   return disks.find(({ device, vdi }) => device === disk.device && vdi === disk.vdi.uuid);
 }
 
-async function exportDisk(options: ExportSeedOptions, disk: ObservedDisk): Promise<ManifestDisk> {
+async function exportDisk(
+  options: ExportSeedOptions,
+  disk: ObservedDisk,
+  files: string,
+): Promise<ManifestDisk> {
   const { folder, context, source } = options;
   const name = `disk-${disk.device}.vhd`;
   const file = await PartialFile.create(join(folder, name));
@@ -84,7 +89,7 @@ async function exportDisk(options: ExportSeedOptions, disk: ObservedDisk): Promi
       {
         vdi: disk.vdi.ref as Ref<'VDI'>,
         sr: disk.sr.ref as Ref<'SR'>,
-        label: `xenrepl ${context.runId} exports ${disk.vdi.name}`,
+        label: taskLabel(files, `export of ${disk.vdi.name}`),
         sizeBytes: disk.sizeBytes,
         name: disk.vdi.name,
       },

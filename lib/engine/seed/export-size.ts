@@ -7,18 +7,20 @@ import type { ObservedDisk } from '../../planner/observation';
 import { openExportReader } from '../data/read-export';
 import { assertQuiet } from '../steps/quiet';
 import type { ExportSeedOptions } from './export';
+import { taskLabel } from './tasks';
 
 /** Upper bound of the bytes of data, of all these disks together: whole blocks of 2 MiB. */
 export async function dataBytesOf(
   { source, context }: Pick<ExportSeedOptions, 'source' | 'context'>,
   disks: readonly ObservedDisk[],
+  files: string,
 ): Promise<number> {
   let sum = 0;
   for (const { vdi, sr, sizeBytes } of disks) {
     const request = {
       vdi: vdi.ref as Ref<'VDI'>,
       sr: sr.ref as Ref<'SR'>,
-      label: `xenrepl ${context.runId} measures ${vdi.name}`,
+      label: taskLabel(files, `size of ${vdi.name}`),
       sizeBytes,
       name: vdi.name,
     };

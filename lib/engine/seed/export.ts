@@ -24,6 +24,7 @@ import { readManifest, readUnfinished, writeManifest, writeUnfinished } from './
 import type { ManifestDisk, SeedManifest, UnfinishedSeed } from './files/manifest';
 import { assertUnused } from './files/unused';
 import { seedBlockBytes } from './blocks';
+import { discardEndedTasks } from './tasks';
 
 export type SeedFormat = 'xva' | 'vhd';
 export type SeedCompression = 'none' | 'gzip';
@@ -67,13 +68,14 @@ export async function exportSeed(options: ExportSeedOptions): Promise<ExportRepo
   const finished = await readManifest(folder);
   if (finished !== null) return await alreadyThere(options, vm, finished);
   const state = await begin(options, vm);
+  await discardEndedTasks(source, state.id, { signal: context.signal });
   const { snapshot, record } = await takeSnapshot(options, vm, state);
   const known: UnfinishedSeed = { ...state, snapshot: snapshot.id.uuid };
   await writeUnfinished(folder, known);
   const written =
     options.format === 'vhd'
       ? await exportDisks(options, snapshot, known)
-      : await exportArchive(options, snapshot);
+      : await exportArchive(options, snapshot, state.id);
   const manifest: SeedManifest = {
     kind: 'xenrepl seed',
     version: 1,

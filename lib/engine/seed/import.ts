@@ -22,6 +22,7 @@ import { findDisk, makeDisk } from './import-disk';
 import type { CarriedDisk } from './import-disk';
 import { findVm, finishVm, makeVm } from './import-vm';
 import type { CarriedVm } from './import-vm';
+import { discardEndedTasks, taskLabel } from './tasks';
 
 export interface ImportSeedOptions {
   readonly target: Pool;
@@ -63,6 +64,7 @@ export async function importSeed(options: ImportSeedOptions): Promise<ImportRepo
   setMaxListeners(0, context.signal);
   const sr = await srOf(options);
   const contents = await contentsFor(options, sr);
+  await discardEndedTasks(target, contents.files, { signal: context.signal });
   const found = await findVm(target, contents, { signal: context.signal });
   if (found?.complete === true) return alreadyThere(options, contents, sr, found);
   assertRoom(sr, contents);
@@ -138,7 +140,7 @@ async function send(work: Work, disk: FileDisk, reader: DiskReader, carried: Car
     {
       vdi: carried.id.ref as Ref<'VDI'>,
       sr: sr.ref,
-      label: `xenrepl ${context.runId} imports ${contents.name} disk ${disk.device}`,
+      label: taskLabel(contents.files, `import of ${contents.name} disk ${disk.device}`),
     },
     {
       clock: context.clock,

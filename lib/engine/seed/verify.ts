@@ -1,5 +1,6 @@
 /** Compares the disks of a seed with the snapshot they are said to be, and sends what differs when asked to. */
 import type { Pool, Ref } from '../../xapi';
+import { temporaryName } from '../../planner/marks';
 import type { SeedPair, SeedPlan } from '../../planner/seed';
 import type { DiskReader } from '../data/extent';
 import { openExportReader } from '../data/read-export';
@@ -17,6 +18,7 @@ export const sampleBytesDefault = 256 * 1024 * 1024;
 export interface Verification {
   readonly source: Pool;
   readonly target: Pool;
+  readonly jobId: string;
   readonly plan: SeedPlan;
   readonly mode: VerifyMode;
   readonly sampleBytes: number;
@@ -94,12 +96,19 @@ function open(
     {
       vdi: disk.vdi.ref as Ref<'VDI'>,
       sr: disk.sr.ref as Ref<'SR'>,
-      label: `xenrepl ${work.context.runId} reads ${work.plan.vm.name} ${pair.device}`,
+      label: transferLabel(work, `${work.plan.vm.name} disk ${pair.device} read`),
       sizeBytes: disk.sizeBytes,
       name: disk.vdi.name,
     },
     work.context.signal,
   );
+}
+
+/** As runs name theirs: the next run of the job removes the tasks of an attachment that was killed. */
+function transferLabel({ plan, jobId, context }: Verification, text: string): string {
+  const { sr, vm } = plan;
+  const work = { job: jobId, sr: sr.uuid, sourceVm: vm.uuid, run: context.runId };
+  return temporaryName({ role: 'transfer', ...work }, text);
 }
 
 /**
@@ -115,7 +124,7 @@ export async function repairDisk(work: Verification, { pair, differing }: Verifi
     {
       vdi: vdi.ref as Ref<'VDI'>,
       sr: sr.ref as Ref<'SR'>,
-      label: `xenrepl ${context.runId} repairs ${work.plan.target.id.name} ${pair.device}`,
+      label: transferLabel(work, `${work.plan.target.id.name} disk ${pair.device} repaired`),
     },
     {
       clock: context.clock,

@@ -7,6 +7,7 @@ import type { VmSettings } from '../../../planner/settings';
 import type { DiskReader, Extent } from '../../data/extent';
 import { seedFileError } from '../errors';
 import { XvaArchive } from '../xva/archive';
+import type { Ova } from '../xva/ova';
 import { checked } from './checked';
 import { assertLengths } from './lengths';
 import { readDigests, readManifest, settingsOfManifest } from './manifest';
@@ -117,9 +118,7 @@ function assertSize(reader: Pick<DiskReader, 'sizeBytes'>, sizeBytes: number, pa
 }
 
 async function ofArchive(path: string): Promise<SeedContents> {
-  const archive = await XvaArchive.open(createReadStream(path));
-  await archive.close();
-  const { ova } = archive;
+  const ova = await descriptionIn(path);
   if (ova.disks.length === 0) throw seedFileError(`${path} holds no disk`, 'export the VM with its disks');
   return {
     files: await fingerprint([path]),
@@ -130,6 +129,15 @@ async function ofArchive(path: string): Promise<SeedContents> {
     checked: false,
     readers: () => archiveReaders(path),
   };
+}
+
+async function descriptionIn(path: string): Promise<Ova> {
+  const input = createReadStream(path);
+  try {
+    return (await XvaArchive.open(input)).ova;
+  } finally {
+    input.destroy();
+  }
 }
 
 async function* archiveReaders(

@@ -85,10 +85,6 @@ export class XvaArchive {
     await this.#bytes.drain();
   }
 
-  async close(): Promise<void> {
-    await this.#bytes.close();
-  }
-
   async *#extents(ref: string, sizeBytes: number): AsyncGenerator<Extent> {
     let chunkBytes = 0;
     let before = -1;

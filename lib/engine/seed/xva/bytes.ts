@@ -39,11 +39,6 @@ export class ByteReader {
     while (await this.#more());
   }
 
-  /** Ends the stream early. */
-  async close(): Promise<void> {
-    await this.#pieces.return?.();
-  }
-
   async #fill(target: Buffer): Promise<number> {
     let filled = 0;
     while (filled < target.length) {
