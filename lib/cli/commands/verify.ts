@@ -38,7 +38,7 @@ export async function verify(command: Command, options: VerifyOptions): Promise<
       points: options.points,
       mode: options.sampleBytes === null ? 'full' : 'sampled',
       sampleBytes: options.sampleBytes ?? 0,
-      context: { runId: io.newId(), clock: systemClock, signal, emit: progress.show },
+      context: { runId: io.newId(), clock: systemClock, signal, emit: progress.show, random: Math.random },
     });
   } finally {
     progress.end();

@@ -17,6 +17,8 @@ export interface NbdReaderRequest {
   readonly sizeBytes: number;
   /** Nothing below is read: it was confirmed by an earlier run. */
   readonly startBytes: number;
+  /** Where given, only these are read, ascending; `base` and `startBytes` say nothing then. */
+  readonly ranges?: readonly NbdRange[];
   /** For messages: the disk as people know it. */
   readonly name: string;
 }
@@ -84,7 +86,10 @@ async function wantedOf(
   request: NbdReaderRequest,
   signal: AbortSignal,
 ): Promise<Wanted> {
-  const { base, vdi, sizeBytes, startBytes } = request;
+  const { base, vdi, sizeBytes, startBytes, ranges } = request;
+  if (ranges !== undefined) {
+    return { bytes: ranges.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0), ranges: () => ranges };
+  }
   if (base === undefined) {
     const lengthBytes = Math.max(0, sizeBytes - startBytes);
     return { bytes: lengthBytes, ranges: () => [{ offsetBytes: startBytes, lengthBytes }] };
@@ -111,6 +116,15 @@ async function serversOf(
     certificatePem: cert,
     subject,
   }));
+}
+
+/** Whether any host of the pool serves the disk over NBD with TLS now. */
+export async function isServedOverNbd(
+  pool: Pick<Pool, 'call'>,
+  vdi: Ref<'VDI'>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return (await serversOf(pool, vdi, signal)).length > 0;
 }
 
 class NbdDiskReader implements DiskReader {

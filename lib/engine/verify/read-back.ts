@@ -2,7 +2,7 @@
 import { ContentDigest } from '../data/digest';
 import type { DiskReader, Extent } from '../data/extent';
 import { fillGaps, gather } from '../data/grains';
-import { blockCount, seedBlockBytes } from '../seed/blocks';
+import { blockCount, blockLength, blocksOf, seedBlockBytes } from '../seed/blocks';
 import { compareDisk } from '../seed/compare';
 
 export interface ReadBackOptions {
@@ -14,7 +14,8 @@ export interface ReadBackOptions {
 }
 
 export interface ReadBack {
-  /** Every byte before this position was compared. */
+  /** `beginning`: every byte before `comparedBytes`; `random`: blocks from all over the disk. */
+  readonly sample: 'whole' | 'beginning' | 'random';
   readonly comparedBytes: number;
   readonly differingBlocks: number;
   /** Where the first block that differs begins; null where none does, or where only a digest tells. */
@@ -37,6 +38,7 @@ export async function compareWithSource(
   );
   const [first] = differing.indices();
   return {
+    sample: comparedBytes === target.sizeBytes ? 'whole' : 'beginning',
     comparedBytes,
     differingBlocks: differing.size,
     firstDifferenceBytes: first === undefined ? null : first * seedBlockBytes,
@@ -72,11 +74,64 @@ export async function compareWithDigest(
   const digest = sparse.value();
   const equal = digest === wanted || whole.value() === wanted;
   return {
+    sample: 'whole',
     comparedBytes: target.sizeBytes,
     differingBlocks: equal ? 0 : blockCount(target.sizeBytes),
     firstDifferenceBytes: null,
     digest,
   };
+}
+
+/**
+ * Chosen blocks, from readers that read these and nothing else. On any failure both connections are closed.
+ *
+ * @param indices ascending
+ */
+export async function compareChosen(
+  indices: readonly number[],
+  source: DiskReader,
+  target: DiskReader,
+  { signal, onProgress }: Omit<ReadBackOptions, 'sampleBytes'>,
+): Promise<ReadBack> {
+  const differing: number[] = [];
+  let comparedBytes = 0;
+  try {
+    const ofSource = blocksOf(source.extents(), source.sizeBytes);
+    const ofTarget = blocksOf(target.extents(), target.sizeBytes);
+    for (const index of indices) {
+      signal.throwIfAborted();
+      const [a, b] = await Promise.all([ofSource.next(), ofTarget.next()]);
+      if (a.done === true || b.done === true || a.value.index !== index || b.value.index !== index)
+        throw new RangeError(`block ${String(index)} did not come when it was its turn`);
+      if (Buffer.compare(a.value.data, b.value.data) !== 0) differing.push(index);
+      comparedBytes += a.value.data.length;
+      onProgress((index + 1) * seedBlockBytes);
+    }
+    await Promise.all([ofSource.next(), ofTarget.next()]);
+    await Promise.all([source.finish(), target.finish()]);
+  } catch (error) {
+    await Promise.all([source.abort(), target.abort()]);
+    throw error;
+  }
+  const [first] = differing;
+  return {
+    sample: 'random',
+    comparedBytes,
+    differingBlocks: differing.length,
+    firstDifferenceBytes: first === undefined ? null : first * seedBlockBytes,
+    digest: null,
+  };
+}
+
+/** Where the chosen blocks lie on a disk. */
+export function rangesOf(
+  indices: readonly number[],
+  sizeBytes: number,
+): readonly { readonly offsetBytes: number; readonly lengthBytes: number }[] {
+  return indices.map((index) => ({
+    offsetBytes: index * seedBlockBytes,
+    lengthBytes: blockLength(index, sizeBytes),
+  }));
 }
 
 /** A reader whose content is digested on its way. */

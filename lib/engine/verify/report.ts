@@ -6,7 +6,8 @@ export interface VerifiedDiskReport {
   readonly device: string;
   readonly against: 'source' | 'digest' | 'nothing';
   readonly sizeBytes: number;
-  /** Every byte of the disk before this position was compared. */
+  /** `beginning`: every byte before `comparedBytes` was compared; `random`: so many bytes from all over the disk. */
+  readonly sample: 'whole' | 'beginning' | 'random';
   readonly comparedBytes: number;
   /** With what probability one wrong block anywhere on the disk would have been found. */
   readonly chanceOfFinding: number;

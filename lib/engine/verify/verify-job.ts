@@ -33,6 +33,8 @@ export interface VerifyContext {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly emit: (event: VerifyEvent) => void;
+  /** From 0 up to but not 1: which blocks a sample reads. */
+  readonly random: () => number;
 }
 
 /**

@@ -3,14 +3,16 @@ import { isNullRef, XapiError } from '../../xapi';
 import type { Pool, Ref, VdiRecord } from '../../xapi';
 import { decode, encode, keys, own } from '../../planner/keys';
 import type { TargetCommit, VerifiedMark } from '../../planner/keys';
-import { chanceOfFinding, yardstickOf } from '../../planner/verify';
+import { chanceOfFinding, sampleBlocks, yardstickOf } from '../../planner/verify';
 import type { VerifiableDisk, Yardstick } from '../../planner/verify';
+import type { DiskReader } from '../data/extent';
 import { openExportReader } from '../data/read-export';
+import { isServedOverNbd, openNbdReader } from '../data/read-nbd';
 import { ReplicationError } from '../errors';
 import type { RecoveryPointSummary, ReplicaSummary } from '../replicas';
 import { summarise } from '../replicate-vm';
-import { blockCount } from '../seed/blocks';
-import { compareWithDigest, compareWithSource } from './read-back';
+import { blockCount, seedBlockBytes } from '../seed/blocks';
+import { compareChosen, compareWithDigest, compareWithSource, rangesOf } from './read-back';
 import type { ReadBack } from './read-back';
 import { outcomeOfDisks } from './report';
 import type { PointOutcome, PointVerification, VerifiedDiskReport } from './report';
@@ -110,6 +112,7 @@ async function compareDiskOf(
     device,
     against: yardstick.kind,
     sizeBytes: known.sizeBytes,
+    sample: found.sample,
     comparedBytes: found.comparedBytes,
     chanceOfFinding: chanceOfFinding(blockCount(found.comparedBytes), blocks),
     differingBlocks: found.differingBlocks,
@@ -138,6 +141,7 @@ function notCompared({ device, sizeBytes }: VerifiableDisk, reason: string): Ver
     device,
     against: 'nothing',
     sizeBytes,
+    sample: 'whole',
     comparedBytes: 0,
     chanceOfFinding: 0,
     differingBlocks: 0,
@@ -168,6 +172,16 @@ async function readBack(
         bytesExpected: record.virtual_size,
       }),
   };
+  if (source !== null && mode === 'sampled' && yardstick.kind === 'source') {
+    const found = await compareAtRandom({
+      work,
+      source,
+      pointVdi,
+      yardstick,
+      onProgress: options.onProgress,
+    });
+    if (found !== null) return found;
+  }
   const shared = { label, sizeBytes: record.virtual_size };
   const open = (pool: Pool, vdi: string, sr: string, name: string): ReturnType<typeof openExportReader> =>
     openExportReader(pool, { vdi: vdi as Ref<'VDI'>, sr: sr as Ref<'SR'>, name, ...shared }, signal);
@@ -181,6 +195,37 @@ async function readBack(
     await ofPoint.abort();
     throw error;
   }
+}
+
+interface RandomSample {
+  readonly work: Work;
+  readonly source: Pool;
+  readonly pointVdi: FoundVdi;
+  readonly yardstick: Extract<Yardstick, { kind: 'source' }>;
+  readonly onProgress: (bytesDone: number) => void;
+}
+
+/** Blocks from all over the disk, or null where not both pools serve NBD: an export can only be read from its start. */
+async function compareAtRandom(sample: RandomSample): Promise<ReadBack | null> {
+  const { work, source, pointVdi, yardstick, onProgress } = sample;
+  const { target, sampleBytes, context } = work.options;
+  const { signal } = context;
+  const sourceVdi = yardstick.vdi.ref as Ref<'VDI'>;
+  const served = [isServedOverNbd(source, sourceVdi, signal), isServedOverNbd(target, pointVdi.ref, signal)];
+  if (!(await Promise.all(served)).every(Boolean)) return null;
+  const { virtual_size: sizeBytes, name_label: name } = pointVdi.record;
+  const wanted = Math.max(1, Math.ceil(sampleBytes / seedBlockBytes));
+  const indices = sampleBlocks(blockCount(sizeBytes), wanted, context.random);
+  const shared = { sizeBytes, startBytes: 0, ranges: rangesOf(indices, sizeBytes) };
+  const ofPoint = await openNbdReader(target, { vdi: pointVdi.ref, name, ...shared }, signal);
+  let ofSource: DiskReader;
+  try {
+    ofSource = await openNbdReader(source, { vdi: sourceVdi, name: yardstick.vdi.name, ...shared }, signal);
+  } catch (error) {
+    await ofPoint.abort();
+    throw error;
+  }
+  return compareChosen(indices, ofSource, ofPoint, { signal, onProgress });
 }
 
 /** Replaces what an earlier verification left. Lost between the two calls, it is found out again by the next. */

@@ -5,7 +5,7 @@ import type { JobDefinition } from '../../../lib/planner/job';
 import { keepLatest } from '../../../lib/planner/job';
 import { decode, own } from '../../../lib/planner/keys';
 import { disksOf } from '../inspect';
-import { guestWrites, Site } from '../site';
+import { defaultSpec, guestWrites, Site } from '../site';
 
 const mib = 1024 ** 2;
 
@@ -25,6 +25,7 @@ async function verified(
   site: Site,
   job: JobDefinition,
   changes: Partial<VerifyJobOptions> = {},
+  random: () => number = Math.random,
 ): Promise<VerifyReport> {
   return verifyJob({
     job,
@@ -39,6 +40,7 @@ async function verified(
       clock: systemClock,
       signal: new AbortController().signal,
       emit: () => undefined,
+      random,
     },
     ...changes,
   });
@@ -149,6 +151,34 @@ test('a sample reads the beginning, and says what that proves', async () => {
   expect(report.points[0]?.disks[0]).toMatchObject({ comparedBytes: 16 * mib, chanceOfFinding: 0.5 });
   await flip(site, 'target', point, 5 * mib);
   expect(summary(await verified(site, job, sample))[0]).toEqual(['differs', '0 source 1', '1 source 0']);
+});
+
+test('over NBD a sample is of blocks from all over the disk', async () => {
+  const spec = {
+    ...defaultSpec,
+    pools: defaultSpec.pools.map((pool) => ({
+      ...pool,
+      networks: pool.networks.map((network) => ({ ...network, purpose: 'nbd' as const })),
+    })),
+  };
+  await using site = await Site.start(spec);
+  const { job, point } = await replicated(site);
+  await flip(site, 'target', point, 21 * mib);
+  const sample = { mode: 'sampled', sampleBytes: 8 * mib } as const;
+  const numbers = (list: readonly number[]): (() => number) => {
+    const left = [...list];
+    return () => left.shift() ?? 0;
+  };
+  const lucky = await verified(site, job, sample, numbers([0.8, 0.1, 0.2, 0.3]));
+  expect(lucky.points[0]?.disks[0]).toMatchObject({
+    sample: 'random',
+    comparedBytes: 8 * mib,
+    chanceOfFinding: 0.25,
+    differingBlocks: 1,
+    firstDifferenceBytes: 20 * mib,
+  });
+  const unlucky = await verified(site, job, sample, numbers([0.1, 0.2, 0.3, 0.4]));
+  expect(unlucky.points[0]?.disks[0]).toMatchObject({ sample: 'random', differingBlocks: 0 });
 });
 
 test('a job without a recovery point has nothing that was found good', async () => {

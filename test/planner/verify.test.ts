@@ -1,0 +1,96 @@
+import fc from 'fast-check';
+import { chanceOfFinding, sampleBlocks, yardstickOf } from '../../lib/planner/verify';
+import type { VerifiableDisk } from '../../lib/planner/verify';
+
+const disk: VerifiableDisk = {
+  device: '0',
+  sizeBytes: 1024,
+  source: { vdi: { ref: 'r', uuid: 'u', name: 'root' }, srRef: 's', sizeBytes: 1024, hasData: true },
+  sourceMissing: 'its source snapshot is gone',
+  commitDigest: 'sha256:written',
+  commitKind: 'full',
+  verifiedDigest: null,
+};
+const lost = { ...disk, source: null };
+
+describe('the yardstick', () => {
+  test.each<[string, VerifiableDisk, 'sampled' | 'full', string]>([
+    ['is the source snapshot while it is there', disk, 'full', 'source'],
+    ['in a sample too', disk, 'sampled', 'source'],
+    ['is what the first copy wrote where the source is lost', lost, 'full', 'first copy'],
+    [
+      'is what an earlier verification found',
+      { ...lost, verifiedDigest: 'sha256:found' },
+      'full',
+      'earlier verification',
+    ],
+    ['is nothing for a sample without the source', lost, 'sampled', 'only --full can compare'],
+    [
+      'is not what a delta wrote',
+      { ...lost, commitKind: 'delta' },
+      'full',
+      'no digest of the whole disk was recorded',
+    ],
+    [
+      'is nothing where nothing was recorded',
+      { ...lost, commitDigest: null },
+      'full',
+      'its source snapshot is gone, and no digest',
+    ],
+    [
+      'is no source whose data was destroyed',
+      { ...disk, commitKind: 'delta', source: disk.source && { ...disk.source, hasData: false } },
+      'full',
+      'the data of its source snapshot was destroyed',
+    ],
+    [
+      'is no source of another size',
+      { ...disk, source: disk.source && { ...disk.source, sizeBytes: 2048 } },
+      'full',
+      "the source snapshot's disk has 2048 bytes, the recovery point's 1024",
+    ],
+  ])('%s', (_, known, mode, expected) => {
+    const found = yardstickOf(known, mode);
+    const told =
+      found.kind === 'nothing' ? found.reason : found.kind === 'digest' ? found.origin : found.kind;
+    expect(told).toContain(expected);
+  });
+});
+
+describe('a sample', () => {
+  test('is of different blocks of the disk, ascending, as many as wanted or all', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 500 }),
+        fc.integer({ min: 1, max: 500 }),
+        fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })),
+        (blocks, count, numbers) => {
+          const sample = sampleBlocks(blocks, count, () => Number(numbers.next().value));
+          expect(sample.length).toBe(Math.min(blocks, count));
+          expect([...new Set(sample)].sort((a, b) => a - b)).toEqual(sample);
+          expect(sample.every((index) => index >= 0 && index < blocks)).toBe(true);
+        },
+      ),
+    );
+  });
+
+  test('finds one wrong block as often as it says', () => {
+    const random = numbers(1);
+    const draws = 20_000;
+    const found = new Array<number>(16).fill(0);
+    for (let draw = 0; draw < draws; draw += 1)
+      for (const index of sampleBlocks(16, 4, random)) found[index] = (found[index] ?? 0) + 1;
+    const stated = chanceOfFinding(4, 16);
+    expect(stated).toBe(0.25);
+    for (const times of found) expect(Math.abs(times / draws - stated)).toBeLessThan(0.02);
+  });
+});
+
+/** The same numbers each time: a linear congruence, good enough to draw lots. */
+function numbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32;
+    return state / 2 ** 32;
+  };
+}
