@@ -181,6 +181,7 @@ export class Stage implements AsyncDisposable {
       clock: systemClock,
       signal: new AbortController().signal,
       emit: () => undefined,
+      random: Math.random,
     };
     try {
       return await verifyJob({
