@@ -14,7 +14,7 @@ export const exitCodes = {
   /** Some VMs have a new recovery point, others have not. */
   partly: 5,
   /** Nothing was copied, since a chain of disks is too deep for now; nothing is wrong. */
-  deferred: 6,
+  deferred: 7,
   /** A verification found content that is not what it should be. */
   differs: 6,
 } as const;
@@ -30,7 +30,7 @@ export const exitCodeHelp = `Exit codes:
   4    locked: another run of the job is under way; try again later
   5    partly: some VMs have a new recovery point, others have not
   6    differs: a recovery point is not what its source snapshot was
-  6    deferred: a chain of disks is too deep for another snapshot; run again later
+  7    deferred: a chain of disks is too deep for another snapshot; run again later
   129, 130, 141, 143
        stopped: by hang-up, Ctrl-C, a closed pipe, or SIGTERM`;
 
