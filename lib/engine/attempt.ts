@@ -3,7 +3,7 @@ import type { CallOptions, Pool, VmRecord } from '../xapi';
 import type { TargetCommit, SwapRecord } from '../planner/keys';
 import type { JobDefinition } from '../planner/job';
 import type { TemporaryName, TemporaryRole } from '../planner/marks';
-import type { ObjectId, XoVerdict } from '../planner/observation';
+import type { NbdFailed, ObjectId, XoVerdict } from '../planner/observation';
 import type { RunContext } from './context';
 import type { CopyResult, ResumePoint } from './data/copy-disk';
 import type { SegmentLimits } from './data/write-segments';
@@ -47,6 +47,8 @@ export interface Attempt {
   readonly limits: SegmentLimits;
   /** When the newest recovery point was committed; commits are told apart and ordered by this. */
   readonly newestCommitMs: number;
+  /** Disks that could not be read over NBD, by device: noted by this attempt, for the next one of this run. */
+  readonly nbdFailures: Map<string, NbdFailed>;
   readonly made: Produced;
 }
 

@@ -11,6 +11,7 @@ export type ReplicationErrorCode =
   | 'vm-missing'
   | 'sr-missing'
   | 'bad-stream'
+  | 'nbd-failed'
   | 'resume-mismatch'
   | 'disk-busy'
   | 'point-missing'

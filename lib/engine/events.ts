@@ -1,7 +1,7 @@
 /** Everything that happens in a run is one of these; logs, progress, reports and metrics are readers of them. */
 import type { CopyKind } from '../planner/keys';
 import type { ObjectId } from '../planner/observation';
-import type { Plan, StepKind } from '../planner/plan';
+import type { Plan, StepKind, TransferMethod } from '../planner/plan';
 import type { VerifyMode } from '../planner/verify';
 
 export interface ErrorSummary {
@@ -68,6 +68,9 @@ export type RunEvent =
       readonly kind: 'disk-copied';
       readonly device: string;
       readonly copyKind: CopyKind;
+      /** How the source was read, and why so. */
+      readonly method: TransferMethod;
+      readonly methodBecause: string;
       readonly changedBytes: number;
       readonly bytesRead: number;
       readonly bytesSent: number;

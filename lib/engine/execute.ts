@@ -13,6 +13,7 @@ import { createReplica } from './steps/replica';
 import { resumeSnapshot, snapshotSource } from './steps/source-snapshot';
 import { resumeDisk } from './steps/progress';
 import { cloneBase, createDisk } from './steps/staging';
+import { dropSnapshotData, enableTracking } from './steps/tracking';
 import { verifyStagedDisk } from './steps/verify-disk';
 
 /**
@@ -99,6 +100,10 @@ async function perform(attempt: Attempt, step: Step): Promise<void> {
       return adoptChain(attempt, step.pair);
     case 'discard-leftover':
       return discardLeftover(attempt, step.leftover);
+    case 'enable-tracking':
+      return enableTracking(attempt, step.disks);
+    case 'drop-snapshot-data':
+      return dropSnapshotData(attempt);
     case 'snapshot-source':
       return snapshotSource(attempt, step.vm, step.how);
     case 'clone-base':

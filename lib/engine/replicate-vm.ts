@@ -4,7 +4,7 @@ import { TransportError } from '../xapi';
 import type { Pool } from '../xapi';
 import { describeConflict, describeDeferral } from '../planner/describe';
 import type { JobDefinition } from '../planner/job';
-import type { Observation, XoVerdict } from '../planner/observation';
+import type { NbdFailed, Observation, XoVerdict } from '../planner/observation';
 import type { DeferredPlan, Plan, ReplicatePlan } from '../planner/plan';
 import { committedPoints } from '../planner/base';
 import { leftoversToDiscard, mustStartAgain, planRun } from '../planner/plan-run';
@@ -33,6 +33,8 @@ export interface VmRun {
   readonly group: SnapshotGroup | null;
   readonly limits: SegmentLimits;
   readonly lockWaitMs: number;
+  /** Disks that could not be read over NBD in this run, by device. */
+  readonly nbdFailures: Map<string, NbdFailed>;
 }
 
 const attemptsMax = 3;
@@ -95,6 +97,7 @@ async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Pro
       target,
       signal: context.signal,
       verdicts,
+      nbdFailures: Object.fromEntries(run.nbdFailures),
     });
     if (mustStartAgain(job, observation)) {
       context.emit({
@@ -142,6 +145,7 @@ function newAttempt(run: VmRun, lock: RunLock, observation: Observation): Attemp
     queues: run.queues,
     group: run.group,
     limits: run.limits,
+    nbdFailures: run.nbdFailures,
     newestCommitMs: committedPoints(run.job, observation.target.replica)[0]?.commit.committedAtMs ?? 0,
     made: new Produced(),
   };

@@ -1,11 +1,15 @@
 /** The report of a run, reduced from its events and from nothing else. */
 import type { CopyKind } from '../planner/keys';
 import type { JobDefinition } from '../planner/job';
+import type { TransferMethod } from '../planner/plan';
 import type { RunEvent, VmOutcome } from './events';
 
 export interface DiskReport {
   readonly device: string;
   readonly copyKind: CopyKind;
+  /** How the source was read, and why so. */
+  readonly method: TransferMethod;
+  readonly methodBecause: string;
   /** Bytes in blocks that changed (or exist, in a full), as the source says. */
   readonly changedBytes: number;
   /** Bytes that came from the source over the wire. */
@@ -83,8 +87,9 @@ export class ReportBuilder {
         growing.notes = event.plan.kind === 'replicate' ? [...growing.adopted, ...event.plan.notes] : [];
         break;
       case 'disk-copied': {
-        const { device, copyKind, changedBytes, bytesRead: readBytes, bytesSent: sentBytes, digest } = event;
-        growing.disks.set(device, { device, copyKind, changedBytes, readBytes, sentBytes, digest });
+        const { device, copyKind, method, methodBecause, changedBytes, digest } = event;
+        const wire = { readBytes: event.bytesRead, sentBytes: event.bytesSent };
+        growing.disks.set(device, { device, copyKind, method, methodBecause, changedBytes, ...wire, digest });
         break;
       }
       case 'warning':

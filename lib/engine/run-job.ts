@@ -87,6 +87,7 @@ async function runVm({ options, context, queues, group }: Shared, vm: SelectedVm
     group,
     limits: options.limits ?? segmentLimits,
     lockWaitMs: options.lockWaitMs ?? defaultLockWaitMs,
+    nbdFailures: new Map(),
   });
 }
 

@@ -1,6 +1,8 @@
 /** How each disk of the source VM gets to the target: a delta where its own history is proved, else a full. */
-import type { ObservedDisk, SourceSnapshot, TargetObservation } from './observation';
+import type { JobDefinition } from './job';
+import type { NbdFacts, ObservedDisk, SourceSnapshot, TargetObservation } from './observation';
 import type { Base, DiskCopy } from './plan';
+import { methodOfDelta, methodOfFull, whyUnreadable } from './transfer';
 
 /**
  * One copy per source disk. `base` null means that the whole VM has none, for the reason given.
@@ -12,6 +14,7 @@ export function planCopies(
   baseSnapshot: SourceSnapshot | null,
   noBaseBecause: string,
   target: TargetObservation,
+  { job, nbd }: { readonly job: JobDefinition; readonly nbd: NbdFacts | null },
 ): readonly DiskCopy[] {
   return disks.map((disk): DiskCopy => {
     const common = { device: disk.device, sourceVdi: disk.vdi, sizeBytes: disk.sizeBytes };
@@ -19,17 +22,29 @@ export function planCopies(
     // Of a disk that is new, or that no snapshot can be of, nothing is lost: its full is the only copy there can be.
     const inBase =
       base === null ? undefined : baseSnapshot?.disks.find(({ device }) => device === disk.device);
-    const because = base === null ? noBaseBecause : whyFull(disk, inBase, target.zeroedDisks);
-    return because === null && baseDisk !== undefined
-      ? { kind: 'delta', ...common, base: baseDisk }
+    const because =
+      base === null
+        ? noBaseBecause
+        : (whyFull(disk, inBase, target.zeroedDisks) ?? unreadable(nbd, disk, inBase));
+    return because === null && baseDisk !== undefined && inBase !== undefined
+      ? { kind: 'delta', ...common, base: baseDisk, ...methodOfDelta(nbd, disk, inBase) }
       : {
           kind: 'full',
           ...common,
+          ...methodOfFull(job, nbd, disk),
           because: because ?? 'the base has no such disk',
           baseLost: inBase?.isSnapshot === true,
           elideZeros: target.zeroedDisks,
         };
   });
+}
+
+function unreadable(
+  nbd: NbdFacts | null,
+  disk: ObservedDisk,
+  inBase: ObservedDisk | undefined,
+): string | null {
+  return inBase === undefined ? null : whyUnreadable(nbd, disk, inBase);
 }
 
 function whyFull(disk: ObservedDisk, inBase: ObservedDisk | undefined, zeroedDisks: boolean): string | null {

@@ -1,7 +1,7 @@
 /** Conflicts and plans in words: what stands in the way, on which object, and what to do about it. */
 import { describeDeferral, describeNoSpace, gib, quoted } from './describe-storage';
 import type { Described } from './describe-storage';
-import type { Conflict, Plan, Step } from './plan';
+import type { Conflict, DiskCopy, Plan, Step } from './plan';
 
 export { describeDeferral } from './describe-storage';
 export type { Described } from './describe-storage';
@@ -170,6 +170,10 @@ function describeStep(step: Step): string {
       return `discard ${step.leftover.kind} ${quoted(step.leftover.id)} on the ${step.leftover.side}: ${step.because}`;
     case 'snapshot-source':
       return describeSnapshot(step);
+    case 'enable-tracking':
+      return `turn changed-block tracking on for disk ${step.disks.map(quoted).join(', ')}`;
+    case 'drop-snapshot-data':
+      return 'drop the data of the source snapshot: only its list of changed blocks stays';
     case 'resume-snapshot':
       return `go on with snapshot ${quoted(step.snapshot)} of an interrupted run`;
     case 'resume-disk':
@@ -179,9 +183,7 @@ function describeStep(step: Step): string {
     case 'create-disk':
       return `create an empty disk of ${gib(step.sizeBytes)} for device ${step.device}`;
     case 'copy-disk':
-      return step.copy.kind === 'delta'
-        ? `send what changed on disk ${step.copy.device} since ${quoted(step.copy.base.sourceVdi)}`
-        : `send all of disk ${step.copy.device}: ${step.copy.because}`;
+      return describeCopy(step.copy);
     case 'verify-disk':
       return step.mode === 'full'
         ? `read all of disk ${step.copy.device} back and compare it with the source`
@@ -225,4 +227,12 @@ function describeSnapshot({ vm, how }: Extract<Step, { kind: 'snapshot-source' }
     case 'offline':
       return `shut VM ${quoted(vm)} down, snapshot it, start it again`;
   }
+}
+
+function describeCopy(copy: DiskCopy): string {
+  const what =
+    copy.kind === 'delta'
+      ? `send what changed on disk ${copy.device} since ${quoted(copy.base.sourceVdi)}`
+      : `send all of disk ${copy.device}: ${copy.because}`;
+  return `${what}; read ${copy.method === 'nbd' ? 'over NBD' : 'by export'} (${copy.methodBecause})`;
 }

@@ -132,6 +132,8 @@ export interface StagingProgress {
   readonly sourceVdi: string;
   /** The recovery point's disk that this one was cloned from; null for a full. */
   readonly base: string | null;
+  /** How the source was read: what a delta skips depends on it. */
+  readonly method: 'export' | 'nbd';
   readonly sizeBytes: number;
   /** Everything below was confirmed by its task. */
   readonly confirmedBytes: number;
@@ -269,6 +271,7 @@ const flagOrAbsent: Check = (value) => value === undefined || flag(value);
 const one: Check = (value) => value === 1;
 const verifyMode: Check = (value) => value === 'sampled' || value === 'full';
 const yardstick: Check = (value) => value === 'source' || value === 'digest';
+const transferMethod: Check = (value) => value === 'export' || value === 'nbd';
 const copyKind: Check = (value) => value === 'full' || value === 'delta';
 const listOf =
   (shape: Readonly<Record<string, Check>>): Check =>
@@ -336,6 +339,7 @@ const shapes = {
     sourceSnapshot: text,
     sourceVdi: text,
     base: textOrNull,
+    method: transferMethod,
     sizeBytes: count,
     confirmedBytes: count,
     offeredBytes: count,

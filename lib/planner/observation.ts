@@ -44,6 +44,8 @@ export interface ObservedDisk {
   readonly sr: ObjectId;
   /** True for a raw volume or any other image that is no VHD: it cannot be exported as a delta. */
   readonly raw: boolean;
+  /** Changed-block tracking; `only`: nothing but the list of changed blocks is left of this snapshot. */
+  readonly tracking: 'off' | 'on' | 'only';
   /** Bytes allocated in the disk's whole chain: an upper bound of what a full copy of it carries. */
   readonly allocatedBytes: number;
   /** From the disk itself to its oldest parent: as many layers as its chain is deep. */
@@ -74,6 +76,31 @@ export interface SourceSnapshot {
   readonly otherCommits: readonly string[];
 }
 
+/** Whether the source pool can list changed blocks and serve disks over NBD. */
+export interface NbdFacts {
+  /** The release knows both: XenServer 7.3, API 2.8. */
+  readonly known: boolean;
+  /** The licence lets changed-block tracking be turned on. */
+  readonly licensed: boolean;
+  /** Purposes of the pool's networks. */
+  readonly purposes: readonly string[];
+  /** For the SRs of the VM's disks. */
+  readonly storages: readonly {
+    readonly srUuid: string;
+    readonly tracksChanges: boolean;
+    /** `address:port` of the hosts that serve its disks. */
+    readonly servers: readonly string[];
+  }[];
+  /** What this run has tried in vain already, by device. */
+  readonly failed: Readonly<Record<string, NbdFailed>>;
+}
+
+export interface NbdFailed {
+  readonly reason: string;
+  /** The pool cannot tell what changed, and will not be able to later; else it may have been a broken line. */
+  readonly lasting: boolean;
+}
+
 export interface SourceObservation {
   readonly poolName: string;
   readonly vm: ObjectId;
@@ -94,6 +121,8 @@ export interface SourceObservation {
   readonly storages: readonly SourceStorage[];
   /** The pool's clock; null where nothing that the job wants depends on it. */
   readonly nowMs: number | null;
+  /** Null where the job reads by export in any case. */
+  readonly nbd: NbdFacts | null;
 }
 
 export interface RecoveryPoint {

@@ -18,6 +18,7 @@ import { alreadySuperseded, pointsToDestroy, sourceSnapshotsToDestroy } from './
 import type { Pruning } from './retention';
 import { snapshotChoice } from './snapshot-mode';
 import { sourceSpace, targetSpace, targetSpaceConflicts } from './space';
+import { methodNotes, planDropping, planEnabling } from './transfer';
 
 export function planRun(job: JobDefinition, observation: Observation): Plan {
   const { source, target } = observation;
@@ -63,6 +64,9 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
     notes: [
       ...resumeNotes(resume),
       ...copies.flatMap(noteOf),
+      ...methodNotes(job, source.nbd, copies),
+      ...(resume === null ? planEnabling(job, observation).notes : []),
+      ...planDropping(job, observation).notes,
       ...removedDiskNotes(base, copies, source),
       ...excludedNotes(source),
       ...cards.notes,
@@ -113,7 +117,8 @@ function copiesOf(
   const { source, target } = observation;
   const base = search.kind === 'found' ? search.base : null;
   const baseSnapshot = source.snapshots.find(({ id }) => id.uuid === base?.sourceSnapshot.uuid) ?? null;
-  const copies = planCopies(source.disks, base, baseSnapshot, whyNoBase(job, search, observation), target);
+  const because = whyNoBase(job, search, observation);
+  const copies = planCopies(source.disks, base, baseSnapshot, because, target, { job, nbd: source.nbd });
   return { base, copies, resume: findResume(job, observation, copies) };
 }
 
@@ -142,9 +147,9 @@ function steps(
   );
   return [
     ...garbage(observation.leftovers, resume).map(discard),
-    resume === null
-      ? { kind: 'snapshot-source', vm: source.vm, how }
-      : { kind: 'resume-snapshot', snapshot: resume.snapshot.id },
+    ...(resume === null
+      ? [...planEnabling(job, observation).steps, { kind: 'snapshot-source', vm: source.vm, how } as const]
+      : [{ kind: 'resume-snapshot', snapshot: resume.snapshot.id } as const]),
     ...resumed.map((disk): Step => ({ kind: 'resume-disk', ...disk })),
     ...(base !== null && deltas.length > 0 ? [{ kind: 'clone-base', base, devices: deltas } as const] : []),
     ...fresh.filter(({ kind }) => kind === 'full').map(createDisk),
@@ -158,6 +163,7 @@ function steps(
     { kind: 'commit-source' },
     ...(retired.length > 0 ? [{ kind: 'retire-points', disks: retired } as const] : []),
     { kind: 'close-swap' },
+    ...planDropping(job, observation).steps,
     ...pruning.steps,
     ...sourceSnapshotsToDestroy(job, observation),
   ];

@@ -18,16 +18,24 @@ export interface Base {
   readonly disks: readonly BaseDisk[];
 }
 
+export type TransferMethod = 'export' | 'nbd';
+
+/** How a disk is read, and why so. */
+export interface ChosenMethod {
+  readonly method: TransferMethod;
+  readonly methodBecause: string;
+}
+
 /** How one disk gets its new content. */
 export type DiskCopy =
-  | {
+  | ({
       readonly kind: 'delta';
       readonly device: string;
       readonly sourceVdi: ObjectId;
       readonly sizeBytes: number;
       readonly base: BaseDisk;
-    }
-  | {
+    } & ChosenMethod)
+  | ({
       readonly kind: 'full';
       readonly device: string;
       readonly sourceVdi: ObjectId;
@@ -38,7 +46,7 @@ export type DiskCopy =
       readonly baseLost: boolean;
       /** Leave out zeros: only where the new disk is known to read as zeros. */
       readonly elideZeros: boolean;
-    };
+    } & ChosenMethod);
 
 /** A disk of the live replica that is about to be replaced: hours may lie between observation and exchange. */
 export interface ExpectedDisk {
@@ -70,6 +78,7 @@ export type Step =
   | { readonly kind: 'compare-chain'; readonly pair: XoPair; readonly verify: 'sampled' | 'full' }
   | { readonly kind: 'adopt-chain'; readonly pair: XoPair }
   | { readonly kind: 'discard-leftover'; readonly leftover: Leftover; readonly because: string }
+  | { readonly kind: 'enable-tracking'; readonly disks: readonly ObjectId[] }
   | { readonly kind: 'snapshot-source'; readonly vm: ObjectId; readonly how: SnapshotHow }
   | { readonly kind: 'clone-base'; readonly base: Base; readonly devices: readonly string[] }
   | {
@@ -101,6 +110,8 @@ export type Step =
   | { readonly kind: 'commit-source' }
   | { readonly kind: 'retire-points'; readonly disks: readonly ObjectId[] }
   | { readonly kind: 'close-swap' }
+  /** Of this run's source snapshot. */
+  | { readonly kind: 'drop-snapshot-data' }
   | { readonly kind: 'abandon-swap'; readonly because: string }
   | {
       readonly kind: 'destroy-point';

@@ -106,6 +106,8 @@ function isSameCopy(
     progress.sourceVdi === sourceVdi &&
     progress.sizeBytes === copy.sizeBytes &&
     progress.base === (copy.kind === 'delta' ? copy.base.pointVdi.uuid : null) &&
+    // A delta read another way skips other parts: its digest, and what was sent, do not go on.
+    (progress.complete || copy.kind === 'full' || progress.method === copy.method) &&
     (progress.complete || progress.confirmedBytes > 0)
   );
 }

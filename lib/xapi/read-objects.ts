@@ -47,6 +47,7 @@ const classes: readonly ReadableClass[] = [
   'VIF',
   'VTPM',
   'SR',
+  'SM',
   'PBD',
   'host',
   'host_metrics',

@@ -82,6 +82,7 @@ const progress: fc.Arbitrary<StagingProgress> = fc.record({
   sourceSnapshot: text,
   sourceVdi: text,
   base: textOrNull,
+  method: fc.constantFrom('export', 'nbd'),
   sizeBytes: count,
   confirmedBytes: count,
   offeredBytes: count,

@@ -127,6 +127,7 @@ function liveDisk({ device, name: plain, sizeBytes, sr, layers, merges, flags }:
     contentKey: null,
     sr: id(sr ?? 'sr-source'),
     raw: flags.includes('#raw'),
+    tracking: flags.includes('#only') ? 'only' : flags.includes('#cbt') ? 'on' : 'off',
     allocatedBytes: sizeBytes / 2,
     chain: Array.from({ length: layers }, (_, layer) => ({
       uuid: layer === 0 ? name : `${name} parent ${String(layer)}`,
@@ -399,6 +400,7 @@ function progressOf(self: string, words: readonly string[]): Pick<Leftover, 'pro
       sourceSnapshot: snapshot,
       sourceVdi: `${snapshot}.${device}`,
       base: wordAfter('on=', words),
+      method: words.includes('nbd') ? 'nbd' : 'export',
       sizeBytes,
       confirmedBytes: words.includes('done') ? sizeBytes : Number(confirmed) * gib,
       offeredBytes: words.includes('done') ? sizeBytes : Number(offered) * gib,

@@ -43,6 +43,7 @@ export const sourceVm: SourceObservation = {
   replicaOf: null,
   storages: [],
   nowMs: null,
+  nbd: null,
 };
 
 /** Words: thin, thick, unzeroed, raw, free=<GiB>. */

@@ -26,6 +26,7 @@ function disk(device: string, name: string, changes: Partial<SeedDisk> = {}): Se
     contentKey: null,
     sr: id('sr'),
     raw: false,
+    tracking: 'off',
     allocatedBytes: gib,
     chain: [],
     readOnly: false,

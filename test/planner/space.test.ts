@@ -6,6 +6,8 @@ import { findBase } from '../../lib/planner/base';
 import { gib, id, observed } from './language';
 import { jobWith } from './literals';
 
+const how = { job: jobWith(), nbd: null };
+
 const mib = 1024 ** 2;
 
 /** GiB on the target, without what a volume needs besides its content. */
@@ -13,7 +15,7 @@ function need(world: Observation): number {
   const search = findBase(world, jobWith());
   const base = search.kind === 'found' ? search.base : null;
   const snapshot = world.source.snapshots.find(({ id: { uuid } }) => uuid === base?.sourceSnapshot.uuid);
-  const copies = planCopies(world.source.disks, base, snapshot ?? null, 'the first copy', world.target);
+  const copies = planCopies(world.source.disks, base, snapshot ?? null, 'the first copy', world.target, how);
   return Math.floor(targetSpace(copies, world, base, null).needBytes / gib);
 }
 
@@ -70,7 +72,7 @@ describe('on the target SR', () => {
 
   test('a volume has room for the bitmap of each block', () => {
     const world = observed('vm 0:root*4; target thick');
-    const copies = planCopies(world.source.disks, null, null, 'the first copy', world.target);
+    const copies = planCopies(world.source.disks, null, null, 'the first copy', world.target, how);
     const { needBytes, parts } = targetSpace(copies, world, null, null);
     expect(needBytes).toBe(4 * gib + 4 * mib + 2 * gib + 4 * mib);
     expect(parts).toEqual([{ device: '0', bytes: needBytes }]);

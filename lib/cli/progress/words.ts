@@ -103,6 +103,10 @@ function startOf(step: StepKind): readonly string[] {
       return ['taking back an exchange of disks that cannot be finished'];
     case 'destroy-point':
       return ['removing a recovery point that retention no longer keeps'];
+    case 'enable-tracking':
+      return ['turning changed-block tracking on'];
+    case 'drop-snapshot-data':
+      return ['dropping the data of the source snapshot'];
     case 'destroy-source-snapshot':
       return ['removing a source snapshot that nothing needs any more'];
     case 'resume-disk':

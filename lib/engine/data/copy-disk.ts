@@ -18,9 +18,14 @@ export interface ResumePoint {
   readonly digest: string;
 }
 
+export interface ResumeFrom extends ResumePoint {
+  /** The reader begins at 0, and what it says is held against the digest; else it begins at `confirmedBytes`. */
+  readonly readsAgain: boolean;
+}
+
 export interface CopyOptions {
   readonly zeros: Zeros;
-  readonly resume: ResumePoint | null;
+  readonly resume: ResumeFrom | null;
   readonly signal: AbortSignal;
   readonly onProgress: (bytesRead: number, bytesSent: number) => void;
 }
@@ -43,9 +48,12 @@ export async function copyDisk(
   writer: SegmentWriter,
   options: CopyOptions,
 ): Promise<CopyResult> {
-  const digest = new ContentDigest(options.zeros === 'leave-out');
+  const { zeros, resume } = options;
+  const goesOn = resume?.readsAgain === false ? resume : null;
+  const digest = new ContentDigest(zeros === 'leave-out', goesOn?.digest ?? null);
   const extents = reader.extents();
-  const whole = options.zeros === 'send-and-fill-gaps' ? fillGaps(extents, reader.sizeBytes) : extents;
+  const startBytes = goesOn?.confirmedBytes ?? 0;
+  const whole = zeros === 'send-and-fill-gaps' ? fillGaps(extents, reader.sizeBytes, startBytes) : extents;
   try {
     await drain(gather(whole), digest, reader, writer, options);
     await reader.finish();
@@ -71,7 +79,7 @@ async function drain(
   options: CopyOptions,
 ): Promise<void> {
   const { resume, signal } = options;
-  let proved = resume === null;
+  let proved = resume?.readsAgain !== true;
   for await (const piece of pieces) {
     signal.throwIfAborted();
     if (!proved && resume !== null && piece.offsetBytes >= resume.confirmedBytes) {

@@ -65,11 +65,15 @@ class Pending {
 }
 
 /**
- * Hands on zeros wherever nothing was given, up to `sizeBytes`. An export leaves out what was never written: on a
+ * Hands on zeros wherever nothing was given, from `startBytes` up to `sizeBytes`. An export leaves out what was never written: on a
  * disk that is not known to read as zeros there, old bytes would stay and pass for content.
  */
-export async function* fillGaps(extents: AsyncIterable<Extent>, sizeBytes: number): AsyncIterable<Extent> {
-  let reachedBytes = 0;
+export async function* fillGaps(
+  extents: AsyncIterable<Extent>,
+  sizeBytes: number,
+  startBytes = 0,
+): AsyncIterable<Extent> {
+  let reachedBytes = startBytes;
   for await (const extent of extents) {
     yield* zerosBetween(reachedBytes, extent.offsetBytes);
     yield extent;

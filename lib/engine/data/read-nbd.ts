@@ -40,8 +40,8 @@ export const nbdLimits: NbdLimits = {
   connections: 2,
   windowBytes: 6 * 1024 * 1024,
   requestBytesMax: 512 * 1024,
-  failuresMax: 5,
-  retryDelayMs: 1_000,
+  failuresMax: 4,
+  retryDelayMs: 500,
   timings: { openMaxMs: 120_000, silenceMaxMs: 120_000 },
 };
 

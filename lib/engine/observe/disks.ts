@@ -3,6 +3,7 @@ import { isNullRef } from '../../xapi';
 import type { VdiRecord, VmRecord } from '../../xapi';
 import type { ChainLayer, ObjectId, ObservedCard, ObservedDisk } from '../../planner/observation';
 import { chainOf } from './chains';
+import { byUuid } from './world';
 import type { World } from './world';
 
 export function vmId(ref: string, vm: VmRecord): ObjectId {
@@ -23,6 +24,12 @@ export function disksOf(world: World, vm: VmRecord): readonly ObservedDisk[] {
   }).sort((a, b) => Number(a.device) - Number(b.device));
 }
 
+/** A disk that no VM has any more, as it was at a device. */
+export function looseDisk(world: World, device: string, uuid: string): ObservedDisk | null {
+  const found = byUuid(world.vdis, uuid);
+  return found === null ? null : toDisk(world, device, false, found.ref, found.record);
+}
+
 function toDisk(world: World, device: string, bootable: boolean, ref: string, vdi: VdiRecord): ObservedDisk {
   const sr = world.srs.get(vdi.SR);
   const chain = chainOf(world, vdi);
@@ -37,6 +44,7 @@ function toDisk(world: World, device: string, bootable: boolean, ref: string, vd
     contentKey: vdi.other_config['xo:backup:contentKey'] ?? null,
     sr: { ref: vdi.SR, uuid: sr?.uuid ?? '', name: sr?.name_label ?? 'an SR that is gone' },
     raw: isNoVhd(vdi),
+    tracking: vdi.type === 'cbt_metadata' ? 'only' : vdi.cbt_enabled === true ? 'on' : 'off',
     allocatedBytes: allocatedBytes(vdi, chain),
     chain,
   };

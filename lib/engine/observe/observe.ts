@@ -3,11 +3,18 @@ import type { CallOptions, Pool, Ref } from '../../xapi';
 import type { JobDefinition } from '../../planner/job';
 import { own } from '../../planner/keys';
 import { temporaryName } from '../../planner/marks';
-import type { Observation, ObservedReplica, ReplicaDisk, XoVerdict } from '../../planner/observation';
+import type {
+  NbdFacts,
+  Observation,
+  ObservedReplica,
+  ReplicaDisk,
+  XoVerdict,
+} from '../../planner/observation';
 import { hasTiers } from '../../planner/tiers';
 import { openExportReader } from '../data/read-export';
 import { ReplicationError } from '../errors';
-import { observeSource, sourceLeftovers } from './source';
+import { observeNbd } from './nbd';
+import { droppedLeftovers, observeSource, sourceLeftovers } from './source';
 import { leftTasks } from './tasks';
 import { missingPermissions } from './permissions';
 import { observeTarget, targetLeftovers, undecidedDisks } from './target';
@@ -23,6 +30,8 @@ export interface ObserveRequest {
   readonly signal: AbortSignal;
   /** What this run has compared already; absent where it has compared nothing. */
   readonly verdicts?: readonly XoVerdict[];
+  /** Disks that this run could not read over NBD, by device. */
+  readonly nbdFailures?: NbdFacts['failed'];
 }
 
 /**
@@ -46,13 +55,19 @@ export async function observe(request: ObserveRequest): Promise<Observation> {
   const observed = observeTarget(targetWorld, job, vm.record.uuid, sr.ref, sr.record);
   const replica =
     observed.replica === null ? null : await withDecidedDisks(request, observed.replica, observed.sr.ref);
+  const ofSource = observeSource(sourceWorld, job, vm.ref, vm.record, nowMs);
+  const failed = request.nbdFailures ?? {};
   return {
     run: request.run,
     xo: observeXo(sourceWorld, targetWorld, job, vm, request.verdicts ?? []),
-    source: observeSource(sourceWorld, job, vm.ref, vm.record, nowMs),
+    source: {
+      ...ofSource,
+      nbd: await observeNbd(source, sourceWorld, job, ofSource.disks, failed, options),
+    },
     target: { ...observed, replica },
     leftovers: [
       ...sourceLeftovers(sourceWorld, job, vm.ref, vm.record),
+      ...droppedLeftovers(sourceWorld, job, ofSource.snapshots, ofSource.disks),
       ...targetLeftovers(targetWorld, job, vm.record.uuid),
       ...leftTasks(sourceWorld, 'source', job, vm.record.uuid),
       ...leftTasks(targetWorld, 'target', job, vm.record.uuid),

@@ -12,7 +12,7 @@ import type {
   SourceSnapshot,
   SourceStorage,
 } from '../../planner/observation';
-import { cardsOf, disksOf, ownBytes, vmId } from './disks';
+import { cardsOf, disksOf, looseDisk, ownBytes, vmId } from './disks';
 import { freeBytes, storageFacts } from './storage';
 import type { World } from './world';
 
@@ -40,6 +40,7 @@ export function observeSource(
     replicaOf: replica?.job === job.jobId ? replica.job : null,
     storages: storagesOf(world, disks),
     nowMs,
+    nbd: null,
   };
 }
 
@@ -90,6 +91,45 @@ function deadRun(snapshot: VmRecord, job: JobDefinition, sourceVmUuid: string): 
   return isOfTarget(name, job.jobId, job.target.srUuid) ? name.run : null;
 }
 
+/**
+ * Disks that the commit of a snapshot names and that the snapshot does not have any more: their data was dropped, or was
+ * about to be. The commit alone tells where they belong.
+ */
+function droppedDisks(world: World, job: JobDefinition, snapshot: VmRecord): readonly ObservedDisk[] {
+  const commit = own(decode.sourceCommit(snapshot.other_config, snapshot.uuid, job.jobId, job.target.srUuid));
+  const attached = new Set(disksOf(world, snapshot).map(({ vdi }) => vdi.uuid));
+  return (commit?.disks ?? []).flatMap(({ device, vdi }) => {
+    const disk = attached.has(vdi) ? null : looseDisk(world, device, vdi);
+    return disk?.isSnapshot === true && isMarked(world, disk.vdi.ref, job) ? [disk] : [];
+  });
+}
+
+/** Disks without data that no commit names any more: their snapshot went without them. */
+export function droppedLeftovers(
+  world: World,
+  job: JobDefinition,
+  snapshots: readonly SourceSnapshot[],
+  disks: readonly ObservedDisk[],
+): readonly Leftover[] {
+  const held = new Set(snapshots.flatMap((snapshot) => snapshot.disks.map(({ vdi }) => vdi.uuid)));
+  const live = new Set(disks.map(({ vdi }) => vdi.ref));
+  return [...world.vdis].flatMap(([ref, vdi]): Leftover[] => {
+    const mark = own(decode.run(vdi.other_config, vdi.uuid));
+    if (mark === null || held.has(vdi.uuid) || vdi.VBDs.length > 0 || !vdi.is_a_snapshot) return [];
+    if (!live.has(vdi.snapshot_of) || !isMarked(world, ref, job)) return [];
+    const id = { ref, uuid: vdi.uuid, name: vdi.name_label };
+    return [
+      { kind: 'disk', side: 'source', id, run: mark.run, disks: [], reclaimableBytes: ownBytes(world, [id]) },
+    ];
+  });
+}
+
+function isMarked(world: World, vdiRef: string, job: JobDefinition): boolean {
+  const vdi = world.vdis.get(vdiRef);
+  const mark = vdi === undefined ? null : own(decode.run(vdi.other_config, vdi.uuid));
+  return mark?.job === job.jobId && sameUuid(mark.sr, job.target.srUuid);
+}
+
 function snapshotsOf(world: World, vmRef: string): readonly (readonly [string, VmRecord])[] {
   return [...world.vms].filter(
     ([, { is_a_snapshot, snapshot_of }]) => is_a_snapshot && !isNullRef(snapshot_of) && snapshot_of === vmRef,
@@ -101,7 +141,7 @@ function toSnapshot(world: World, job: JobDefinition, ref: string, snapshot: VmR
   return {
     id: vmId(ref, snapshot),
     takenAtMs: parseXapiDate(snapshot.snapshot_time),
-    disks: disksOf(world, snapshot),
+    disks: [...disksOf(world, snapshot), ...droppedDisks(world, job, snapshot)],
     commit: decode.sourceCommit(otherConfig, uuid, job.jobId, job.target.srUuid),
     runMark: decode.run(otherConfig, uuid),
     otherCommits: otherSourceCommits(otherConfig, uuid, job.jobId, job.target.srUuid),

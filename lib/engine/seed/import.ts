@@ -154,7 +154,7 @@ async function send(work: Work, disk: FileDisk, reader: DiskReader, carried: Car
   );
   const copied = copyDisk(reader, writer, {
     zeros: sr.facts.zeroedDisks ? 'leave-out' : 'send-and-fill-gaps',
-    resume: carried.resume,
+    resume: carried.resume === null ? null : { ...carried.resume, readsAgain: true },
     signal: context.signal,
     onProgress: () =>
       context.emit({

@@ -6,9 +6,9 @@ import { workOf } from '../attempt';
 import type { Attempt } from '../attempt';
 import { copyDisk } from '../data/copy-disk';
 import type { CopyResult, Zeros } from '../data/copy-disk';
-import { openExportReader } from '../data/read-export';
 import { SegmentWriter } from '../data/write-segments';
 import { ReplicationError, StalePlan } from '../errors';
+import { openSource, resumeOf } from './open-source';
 import { ProgressKeeper } from './progress';
 import { assertQuiet } from './quiet';
 
@@ -23,13 +23,15 @@ export async function copyOneDisk(attempt: Attempt, copy: DiskCopy): Promise<voi
       vm: attempt.vm,
       device: copy.device,
       copyKind: copy.kind,
+      method: copy.method,
+      methodBecause: copy.methodBecause,
       ...result,
     });
   }, context.signal);
 }
 
 async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): ReturnType<typeof copyDisk> {
-  const { source, target, context, vm } = attempt;
+  const { target, context, vm } = attempt;
   const staged = attempt.made.stagedAt(copy.device);
   const disk = attempt.made.need('snapshot').disks.find(({ device }) => device === copy.device);
   if (disk === undefined)
@@ -43,18 +45,7 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
     );
   }
   const label = temporaryName(workOf(attempt, 'transfer'), `${vm.name} disk ${copy.device}`);
-  const reader = await openExportReader(
-    source,
-    {
-      vdi: disk.vdi.ref as Ref<'VDI'>,
-      sr: disk.srRef as Ref<'SR'>,
-      ...(copy.kind === 'delta' ? { base: copy.base.sourceVdi.ref as Ref<'VDI'> } : {}),
-      label,
-      sizeBytes: disk.sizeBytes,
-      name: disk.vdi.name,
-    },
-    signal,
-  );
+  const reader = await openSource(attempt, copy, disk, label, signal);
   context.emit({
     kind: 'disk-opened',
     vm,
@@ -78,7 +69,7 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
   );
   const copied = copyDisk(reader, writer, {
     zeros: zerosOf(copy),
-    resume: attempt.made.resumes.get(copy.device) ?? null,
+    resume: resumeOf(attempt, copy),
     signal,
     onProgress: (bytesRead, bytesSent) =>
       context.emit({

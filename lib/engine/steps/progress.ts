@@ -94,6 +94,7 @@ export class ProgressKeeper implements Checkpoints {
       sourceSnapshot: this.#attempt.made.need('snapshot').id.uuid,
       sourceVdi: this.#disk.vdi.uuid,
       base: this.#copy.kind === 'delta' ? this.#copy.base.pointVdi.uuid : null,
+      method: this.#copy.method,
       sizeBytes: this.#disk.sizeBytes,
       confirmedBytes: 0,
       offeredBytes: 0,

@@ -33,6 +33,8 @@ const outcome = z.discriminatedUnion('kind', [
 const disk = z.strictObject({
   device: z.string(),
   copyKind,
+  method: z.enum(['export', 'nbd']),
+  methodBecause: z.string().min(1),
   changedBytes: count,
   readBytes: count,
   sentBytes: count,

@@ -8,12 +8,23 @@ const disks = [
   {
     device: '0',
     copyKind: 'delta',
+    method: 'nbd',
+    methodBecause: 'x',
     changedBytes: 2 * mib,
     readBytes: 2.1 * mib,
     sentBytes: mib,
     digest: 'd',
   },
-  { device: '1', copyKind: 'full', changedBytes: 0, readBytes: 3072, sentBytes: 0, digest: 'd' },
+  {
+    device: '1',
+    copyKind: 'full',
+    method: 'export',
+    methodBecause: 'x',
+    changedBytes: 0,
+    readBytes: 3072,
+    sentBytes: 0,
+    digest: 'd',
+  },
 ] as const;
 
 function vm(name: string, outcome: VmReport['outcome']): VmReport {

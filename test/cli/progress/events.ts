@@ -18,6 +18,8 @@ export function copied(device = '0'): RunEvent {
     vm,
     device,
     copyKind: 'full',
+    method: 'export',
+    methodBecause: 'x',
     changedBytes: 100 * mib,
     bytesRead: 100.5 * mib,
     bytesSent: 90 * mib,

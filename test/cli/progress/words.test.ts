@@ -17,6 +17,8 @@ test('a plan in a line: kind, disks, base, and why something is copied in full',
     because: 'x',
     baseLost: false,
     elideZeros: true,
+    method: 'export',
+    methodBecause: 'x',
   } as const;
   const plan = {
     kind: 'replicate',

@@ -21,6 +21,7 @@ describe('disks of a VM', () => {
         contentId: 'content of two',
         contentKey: 'key',
         sr: { ref: ref('sr'), uuid: 'sr', name: 'sr' },
+        tracking: 'off',
         raw: false,
         allocatedBytes: 10,
         chain: [{ uuid: 'two', physicalBytes: 10, mergePending: false }],

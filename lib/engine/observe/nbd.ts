@@ -1,0 +1,53 @@
+/** Whether the source pool can list changed blocks and serve disks over NBD: facts, the planner judges them. */
+import type { CallOptions, Pool, Ref } from '../../xapi';
+import type { JobDefinition } from '../../planner/job';
+import type { NbdFacts, ObservedDisk } from '../../planner/observation';
+import type { World } from './world';
+
+/** XenServer 7.3. */
+const firstApi = { major: 2, minor: 8 } as const;
+/** What a storage driver says that can track changed blocks. */
+const trackingFeature = 'VDI_CONFIG_CBT';
+
+/**
+ * Null where the job reads by export in any case. Costs no call unless a network serves NBD; then one for the drivers and
+ * one for each SR of the VM's disks.
+ *
+ * @param failed what this run has tried in vain, by device
+ */
+export async function observeNbd(
+  pool: Pool,
+  world: World,
+  job: JobDefinition,
+  disks: readonly ObservedDisk[],
+  failed: NbdFacts['failed'],
+  options: CallOptions,
+): Promise<NbdFacts | null> {
+  if (job.transfer.method === 'export') return null;
+  const { major, minor } = pool.apiVersion;
+  const known = major > firstApi.major || (major === firstApi.major && minor >= firstApi.minor);
+  const purposes = [...new Set([...world.networks.values()].flatMap(({ purpose }) => purpose ?? []))];
+  const nothing = { known, licensed: true, purposes, storages: [], failed };
+  if (!known || !purposes.includes('nbd')) return nothing;
+  const { SM, pool: pools } = await pool.read({ SM: 'all', pool: [pool.ref] }, options);
+  const restrictions = pools.get(pool.ref)?.restrictions ?? {};
+  const tracking = new Set(
+    [...SM.values()].filter(({ features }) => trackingFeature in (features ?? {})).map(({ type }) => type),
+  );
+  // One disk speaks for its SR: what serves it depends on where the SR is plugged.
+  const perStorage = new Map(disks.map((disk) => [disk.sr.ref, disk]));
+  const storages = await Promise.all(
+    [...perStorage.values()].map(async ({ sr, vdi }) => ({
+      srUuid: sr.uuid,
+      tracksChanges: tracking.has(world.srs.get(sr.ref)?.type ?? ''),
+      servers: await serversOf(pool, vdi.ref as Ref<'VDI'>, options),
+    })),
+  );
+  return { ...nothing, licensed: restrictions['restrict_cbt'] !== 'true', storages };
+}
+
+/** Without the name of the export, which carries a session. */
+async function serversOf(pool: Pool, vdi: Ref<'VDI'>, options: CallOptions): Promise<readonly string[]> {
+  const servers = await pool.call('VDI.get_nbd_info', [vdi], options);
+  return servers.map(({ address, port }) => `${address}:${String(port)}`);
+}

@@ -1,0 +1,120 @@
+/** Opens what is read of a source disk, in the way that the plan chose. */
+import { NbdError } from '../../nbd';
+import { XapiError } from '../../xapi';
+import type { Ref } from '../../xapi';
+import type { DiskCopy } from '../../planner/plan';
+import type { Attempt, TakenDisk } from '../attempt';
+import type { ResumeFrom } from '../data/copy-disk';
+import type { DiskReader, Extent } from '../data/extent';
+import { openExportReader } from '../data/read-export';
+import { openNbdReader } from '../data/read-nbd';
+import { ReplicationError } from '../errors';
+import { assertQuiet } from './quiet';
+
+/** Where the copy of a disk goes on. NBD begins anywhere, an export at its beginning only. */
+export function resumeOf({ made }: Attempt, { device, method }: DiskCopy): ResumeFrom | null {
+  const resume = made.resumes.get(device);
+  return resume === undefined ? null : { ...resume, readsAgain: method === 'export' };
+}
+
+/**
+ * @throws ReplicationError `nbd-failed` where NBD was chosen and does not work: noted for the next plan of this run, which
+ *   reads the disk by export
+ */
+export async function openSource(
+  attempt: Attempt,
+  copy: DiskCopy,
+  disk: TakenDisk,
+  label: string,
+  signal: AbortSignal,
+): Promise<DiskReader> {
+  const { source } = attempt;
+  const common = {
+    vdi: disk.vdi.ref as Ref<'VDI'>,
+    ...(copy.kind === 'delta' ? { base: copy.base.sourceVdi.ref as Ref<'VDI'> } : {}),
+    sizeBytes: disk.sizeBytes,
+    name: disk.vdi.name,
+  };
+  if (copy.method === 'export') {
+    return openExportReader(source, { ...common, sr: disk.srRef as Ref<'SR'>, label }, signal);
+  }
+  const resume = resumeOf(attempt, copy);
+  const startBytes = resume?.confirmedBytes ?? 0;
+  try {
+    // A dead run's connections may still hold the disk, and changed blocks are not listed of a disk in use.
+    if (resume !== null) await assertQuiet(source, disk.vdi, attempt.context.clock, signal, { signal });
+    const reader = await attempt.queues.onStorage([disk.srRef], () =>
+      openNbdReader(source, { ...common, startBytes }, signal),
+    );
+    return new NotingReader(attempt, copy, reader);
+  } catch (error) {
+    throw noted(attempt, copy, error);
+  }
+}
+
+/** Notes failures of NBD on the way, too. */
+class NotingReader implements DiskReader {
+  readonly #attempt: Attempt;
+  readonly #copy: DiskCopy;
+  readonly #reader: DiskReader;
+
+  constructor(attempt: Attempt, copy: DiskCopy, reader: DiskReader) {
+    this.#attempt = attempt;
+    this.#copy = copy;
+    this.#reader = reader;
+  }
+
+  get sizeBytes(): number {
+    return this.#reader.sizeBytes;
+  }
+
+  get changedBytes(): number {
+    return this.#reader.changedBytes;
+  }
+
+  get bytesRead(): number {
+    return this.#reader.bytesRead;
+  }
+
+  async *extents(): AsyncIterable<Extent> {
+    const pieces = this.#reader.extents()[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const next = await pieces.next().catch((error: unknown) => {
+          throw noted(this.#attempt, this.#copy, error);
+        });
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      await pieces.return?.();
+    }
+  }
+
+  finish(): Promise<void> {
+    return this.#reader.finish();
+  }
+
+  abort(): Promise<void> {
+    return this.#reader.abort();
+  }
+}
+
+/** The logs of changed blocks do not join the two disks, or contradict each other. */
+const unrelated: ReadonlySet<string> = new Set(['SR_BACKEND_FAILURE_460', 'SR_BACKEND_FAILURE_459']);
+
+/** What NBD or the list of changed blocks did not do; anything else stays what it is. */
+function noted({ nbdFailures, context }: Attempt, copy: DiskCopy, error: unknown): unknown {
+  const ofNbd =
+    error instanceof NbdError ||
+    error instanceof XapiError ||
+    (error instanceof ReplicationError && error.code === 'bad-stream');
+  if (!ofNbd || context.signal.aborted) return error;
+  const lasting = error instanceof XapiError && unrelated.has(error.code);
+  nbdFailures.set(copy.device, { reason: error.message, lasting });
+  return new ReplicationError('nbd-failed', `Disk ${copy.device} cannot be read over NBD: ${error.message}`, {
+    retry: 'now',
+    hint: 'the run plans again and reads this disk by export, where the base allows it',
+    cause: error,
+  });
+}
