@@ -163,7 +163,7 @@ export class Agent {
 
   decide({ book, vms, expectedRunMs, nowMs }: JobView): StartDecision {
     const { nextOccurrence, definition, knownSinceMs, lastRun, failure } = book;
-    if (nextOccurrence === null) return { kind: 'none', why: 'no-occurrence' };
+    if (nextOccurrence === null) return { kind: 'none', why: 'unreadable' };
     const question: StartQuestion = {
       job: definition,
       nowMs,

@@ -1,5 +1,5 @@
 /** Everything that happens in the agent is one of these; log, metrics, notifications and memory are readers of them. */
-import type { RunEvent, RunReport } from '../engine';
+import type { RunEvent, RunReport, VmOutcome } from '../engine';
 import type { PutOff, StartCause } from '../planner/agent-schedule';
 import type { RpoState } from '../planner/rpo';
 
@@ -47,8 +47,8 @@ export type AgentEvent =
   | { readonly kind: 'stopping'; readonly runs: number }
   | { readonly kind: 'stopped'; readonly clean: boolean };
 
-/** `locked`: another run was faster, which is no failure. */
-export type RunOutcome = 'replicated' | 'partly' | 'failed' | 'blocked' | 'cancelled' | 'locked';
+/** `locked`: another run was faster; `deferred`: storage has no room for another layer yet. Neither is a failure. */
+export type RunOutcome = VmOutcome['kind'] | 'partly';
 
 export type Report = (event: AgentEvent) => void;
 
@@ -56,7 +56,7 @@ export type Report = (event: AgentEvent) => void;
 export function outcomeOf({ vms }: Pick<RunReport, 'vms'>): RunOutcome {
   const kinds = new Set(vms.map(({ outcome }) => outcome.kind));
   if (kinds.size === 0 || (kinds.size === 1 && kinds.has('replicated'))) return 'replicated';
-  for (const kind of ['cancelled', 'failed', 'blocked', 'locked'] as const) {
+  for (const kind of ['cancelled', 'failed', 'blocked', 'deferred', 'locked'] as const) {
     if (!kinds.has(kind)) continue;
     return kinds.has('replicated') && kind !== 'locked' && kind !== 'cancelled' ? 'partly' : kind;
   }

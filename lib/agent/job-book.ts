@@ -125,7 +125,9 @@ export class JobBook {
 
   #streakAfter({ vms }: RunReport, endedAtMs: number): FailureStreak | null {
     const failed = vms.flatMap(({ vm, outcome }) =>
-      outcome.kind === 'failed' || outcome.kind === 'blocked' ? [{ vm, error: outcome.error }] : [],
+      outcome.kind === 'failed' || outcome.kind === 'blocked' || outcome.kind === 'deferred'
+        ? [{ vm, error: outcome.error }]
+        : [],
     );
     const [first] = failed;
     if (first === undefined) return null;

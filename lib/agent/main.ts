@@ -3,12 +3,17 @@ import { randomUUID } from 'node:crypto';
 import { systemClock } from '../engine';
 import { loadPoolsFile } from '../pools';
 import { Agent } from './agent';
+import { defaultConfig, loadAgentConfig } from './config';
 import type { AgentEvent } from './events';
+import { healthPage, readyPage } from './health';
 import { logEvent, openLog } from './log';
 import type { LogLevel } from './log';
 import { Memory } from './memory';
+import { Metrics } from './metrics';
+import { Notifier } from './notify/notifier';
 import { PoolsWorld } from './pools-world';
-import { defaultSettings } from './settings';
+import { serve } from './serve';
+import type { Served } from './serve';
 
 /** What the agent is given from outside. */
 export interface AgentCall {
@@ -32,11 +37,16 @@ export interface AgentCall {
   readonly onReload: (handler: () => void) => void;
 }
 
-/** Runs until it is told to stop. @throws where it cannot begin: the pools file cannot be used, a port is taken */
+/** How long notices of the end may take after everything else has ended. */
+const lastNoticesWithinMs = 1_000;
+
+/** Runs until it is told to stop. @throws where it cannot begin: a file cannot be used, a port is taken */
 export async function runAgent(call: AgentCall): Promise<void> {
   const clock = systemClock;
   const log = openLog({ level: call.logLevel, write: call.write, nowMs: () => clock.nowMs() });
-  const report = (event: AgentEvent): void => logEvent(log, event);
+  const config = call.configFile === null ? defaultConfig : loadAgentConfig(call.configFile, call.env);
+  const readers: ((event: AgentEvent) => void)[] = [(event) => logEvent(log, event)];
+  const report = (event: AgentEvent): void => readers.forEach((reader) => reader(event));
   const world = new PoolsWorld({
     file: loadPoolsFile(call.poolsFile, call.env),
     clock,
@@ -47,20 +57,48 @@ export async function runAgent(call: AgentCall): Promise<void> {
   const agent = new Agent({
     world,
     clock,
-    settings: defaultSettings,
+    settings: config.settings,
     report,
     newRunId: () => randomUUID(),
     remembered: memory.read(),
     remember: (jobs, last) => memory.write(jobs, last),
   });
+  const notifier = new Notifier(config.channels, clock, agent.signal, report);
+  readers.push((event) => notifier.take(event));
+  await using served = await servePages(call.listen ?? config.listen, call.version, agent, readers);
+  if (served !== null) log.info({ event: 'listening', url: served.url }, 'metrics are served');
   call.onReload(() => reload(call, world, agent, report));
+  await runUntil(call.signal, agent);
+  await Promise.race([notifier.settled(), clock.sleep(lastNoticesWithinMs, new AbortController().signal)]);
+}
+
+async function servePages(
+  listen: string | null,
+  version: string,
+  agent: Agent,
+  readers: ((event: AgentEvent) => void)[],
+): Promise<Served | null> {
+  if (listen === null) return null;
+  const metrics = new Metrics(version, () => ({
+    views: agent.views(),
+    pools: agent.watches.map(({ poolName, isUp }) => ({ name: poolName, up: isUp })),
+  }));
+  readers.push((event) => metrics.take(event));
+  return serve(listen, {
+    '/metrics': async () => ({ status: 200, type: metrics.contentType, text: await metrics.page() }),
+    '/healthz': () => healthPage(agent),
+    '/readyz': () => readyPage(agent),
+  });
+}
+
+async function runUntil(signal: AbortSignal, agent: Agent): Promise<void> {
+  if (signal.aborted) return;
   const stop = (): void => agent.stop();
-  if (call.signal.aborted) return;
-  call.signal.addEventListener('abort', stop, { once: true });
+  signal.addEventListener('abort', stop, { once: true });
   try {
     await agent.run();
   } finally {
-    call.signal.removeEventListener('abort', stop);
+    signal.removeEventListener('abort', stop);
   }
 }
 

@@ -17,6 +17,8 @@ export const exitCodes = {
   deferred: 7,
   /** A verification found content that is not what it should be. */
   differs: 6,
+  /** A VM's newest recovery point is older than its RPO, or there is none. */
+  violated: 8,
 } as const;
 
 /** As shells do it: 128 and the number of the signal. */
@@ -31,6 +33,7 @@ export const exitCodeHelp = `Exit codes:
   5    partly: some VMs have a new recovery point, others have not
   6    differs: a recovery point is not what its source snapshot was
   7    deferred: a chain of disks is too deep for another snapshot; run again later
+  8    violated: a newest recovery point is older than its RPO, or there is none (assert-rpo)
   129, 130, 141, 143
        stopped: by hang-up, Ctrl-C, a closed pipe, or SIGTERM`;
 

@@ -1,7 +1,7 @@
 /** `xenrepl agent` and what goes with it: schedules kept, promises asserted. */
 import { Option } from 'commander';
 import type { Command as Commander } from 'commander';
-import { nonEmpty } from './arguments';
+import { nonEmpty, parseDuration } from './arguments';
 import { logLevels } from './doors';
 import type { LogLevel } from './doors';
 import type { Load } from './syntax';
@@ -17,7 +17,7 @@ interface OfAgent {
 }
 
 export function addAgent(program: Commander, act: Act, examples: Examples): void {
-  program
+  const agentCommand = program
     .command('agent')
     .description('keep the schedules of all jobs of the target pools in the pools file; Ctrl-C ends it')
     .option('--config <file>', 'YAML file with limits, notifications and where metrics are served', nonEmpty)
@@ -43,6 +43,104 @@ export function addAgent(program: Commander, act: Act, examples: Examples): void
         const { agent } = await import('./commands/agent.js');
         return (command) =>
           agent(command, { config: config ?? null, listen: listen ?? null, logLevel, state: state ?? null });
+      }),
+    );
+  addInstall(agentCommand, act, examples);
+}
+
+interface OfInstall {
+  readonly systemd?: true;
+  readonly output?: string;
+  readonly node: string;
+  readonly pools: string;
+  readonly agentConfig?: string;
+  readonly handOver?: readonly string[];
+  readonly serve?: string;
+}
+
+function addInstall(agentCommand: Commander, act: Act, examples: Examples): void {
+  agentCommand
+    .command('install')
+    .description('print a systemd unit for the agent: a locked-down service that is handed its credentials')
+    .requiredOption('--systemd', 'a unit of systemd, which is the only kind of service there is')
+    .option(
+      '--output <file>',
+      'write it to this file, such as /etc/systemd/system/xenrepl-agent.service',
+      nonEmpty,
+    )
+    .option('--node <path>', 'the Node.js that runs it', nonEmpty, process.execPath)
+    .option(
+      '--pools <file>',
+      'the pools file that the service is handed',
+      nonEmpty,
+      '/etc/xenrepl/pools.yaml',
+    )
+    .option('--agent-config <file>', 'the agent.yaml that it is handed', nonEmpty)
+    .option(
+      '--hand-over <file>',
+      'a file that the pools file names, such as a password; may be given several times',
+      (file: string, others: readonly string[] | undefined) => [...(others ?? []), nonEmpty(file)],
+    )
+    .option('--serve <host:port>', 'serve metrics there', nonEmpty)
+    .addHelpText(
+      'after',
+      examples(
+        ['xenrepl agent install --systemd', 'print the unit'],
+        [
+          'xenrepl agent install --systemd --hand-over /etc/xenrepl/lyon.password --serve 127.0.0.1:9464 \\\n      --output /etc/systemd/system/xenrepl-agent.service',
+          'write it',
+        ],
+      ),
+    )
+    .action(async ({ output, node, pools, handOver, agentConfig, serve }: OfInstall) =>
+      act(async () => {
+        const { installAgent } = await import('./commands/agent-install.js');
+        return (command) =>
+          installAgent(command, {
+            output: output ?? null,
+            node,
+            poolsFile: pools,
+            credentials: handOver ?? [],
+            config: agentConfig ?? null,
+            listen: serve ?? null,
+          });
+      }),
+    );
+}
+
+interface OfAssert {
+  readonly targetPool: string;
+  readonly job?: string;
+  readonly rpo?: number;
+}
+
+/** @param poolOptions adds the options that name a pool and perhaps a job */
+export function addAssertRpo(
+  program: Commander,
+  act: Act,
+  examples: Examples,
+  poolOptions: (command: Commander, onlyJob: string) => Commander,
+): void {
+  poolOptions(
+    program.command('assert-rpo').description('one line per VM; fails where a recovery point is too old'),
+    'only this job',
+  )
+    .addOption(
+      new Option('--rpo <duration>', 'the age to assert, in place of what the jobs promise').argParser(
+        parseDuration,
+      ),
+    )
+    .addHelpText(
+      'after',
+      examples(
+        ['xenrepl assert-rpo --target-pool lyon', 'every job that has an RPO'],
+        ['xenrepl assert-rpo --target-pool lyon --job nightly --rpo 26h', ''],
+      ) + '\n\nExit codes: 0 all kept, 1 failed or nothing to assert, 2 usage, 8 violated',
+    )
+    .action(async ({ targetPool, job, rpo }: OfAssert) =>
+      act(async () => {
+        const { assertRpo } = await import('./commands/assert-rpo.js');
+        return (command) => assertRpo(command, { targetPool, job: job ?? null, rpoMs: rpo ?? null });
       }),
     );
 }

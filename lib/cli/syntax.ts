@@ -5,7 +5,7 @@ import type { LongCommand } from './command';
 import { exitCodeHelp } from './exit-codes';
 import { addSeed } from './syntax-seed';
 import { addVerify } from './syntax-verify';
-import { addAgent } from './syntax-agent';
+import { addAgent, addAssertRpo } from './syntax-agent';
 import { version } from './version';
 
 /** Loads a command and answers what runs it. */
@@ -59,6 +59,7 @@ export function buildProgram(syntax: Syntax): Commander {
   addSeed(program, act, examples);
   addVerify(program, act, examples, jobOptions);
   addAgent(program, act, examples);
+  addAssertRpo(program, act, examples, poolOptions);
   addSimulate(program, act);
   addProvider(program, act);
   return program;
@@ -115,6 +116,11 @@ function addStatus(program: Commander, act: Act): void {
     program.command('status').description('how old the newest recovery points are, and who runs what'),
     'only this job',
   )
+    .option(
+      '--agent-state <dir>',
+      'history of an agent on this machine (default: where it keeps it)',
+      nonEmpty,
+    )
     .addHelpText(
       'after',
       examples(
@@ -125,10 +131,10 @@ function addStatus(program: Commander, act: Act): void {
         ],
       ) + sourceIsNotAsked,
     )
-    .action(async ({ targetPool, job }: OfPool) =>
+    .action(async ({ targetPool, job, agentState }: OfPool & { readonly agentState?: string }) =>
       act(async () => {
         const { status } = await import('./commands/status.js');
-        return (command) => status(command, { targetPool, job: job ?? null });
+        return (command) => status(command, { targetPool, job: job ?? null, agentState: agentState ?? null });
       }),
     );
 }

@@ -51,7 +51,7 @@ export interface PutOff {
 }
 
 export type StartDecision =
-  | { readonly kind: 'none'; readonly why: 'disabled' | 'manual' | 'no-occurrence' }
+  | { readonly kind: 'none'; readonly why: 'disabled' | 'manual' | 'no-occurrence' | 'unreadable' }
   | {
       readonly kind: 'start';
       readonly atMs: number;

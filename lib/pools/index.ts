@@ -3,3 +3,5 @@ export { findPoolsFile } from './find';
 export { endpoint, loadPoolsFile, type PoolsFile } from './load';
 export { PoolsFileError, type PoolsFileProblem } from './errors';
 export { findSource, type FoundSource } from './find-source';
+export { parsePoolsText } from './document';
+export { readPrivateFile } from './private-file';

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
+import { dirname, isAbsolute } from 'node:path';
 import { PoolsFileError } from './errors';
 
 /** A pools file of a thousand pools takes less than half of it. */
@@ -64,12 +65,21 @@ function refuseUnlessPrivate(path: string, stats: Stats): void {
   }
   const mode = stats.mode & 0o777;
   // Windows has no such modes: every file would look open to all.
-  if ((mode & 0o077) !== 0 && process.platform !== 'win32') {
+  if ((mode & othersMayNot(path)) !== 0 && process.platform !== 'win32') {
     const octal = mode.toString(8).padStart(4, '0');
     refuse(
       `it holds credentials, but group or others may access it (mode ${octal}); run: chmod 600 ${shellWord(path)}`,
     );
   }
+}
+
+/**
+ * systemd hands a credential to its service by an access list, whose mask shows as a right of the group; the folder is
+ * closed to everybody else.
+ */
+function othersMayNot(path: string): number {
+  const folder = process.env['CREDENTIALS_DIRECTORY'];
+  return folder !== undefined && isAbsolute(folder) && dirname(path) === folder ? 0o037 : 0o077;
 }
 
 function isMissing(error: unknown): boolean {

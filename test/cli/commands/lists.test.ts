@@ -38,9 +38,9 @@ site    no       source  1 VM and tagged protect  manual               3  ${jobI
 `,
   );
   expect(masked((await pools.called(['status', ...target])).stdout)).toBe(
-    `JOB  VM  POINTS  NEWEST AS OF  AGE  STATE
-hourly  -  0  -  -  no replica yet
-site (disabled)  <uuid 1>  0  -  -  no replica yet
+    `JOB  VM  POINTS  NEWEST AS OF  AGE  LAG  NEXT START  STATE
+hourly  -  0  -  -  -  <time> (schedule)  no replica yet
+site (disabled)  <uuid 1>  0  -  -  -  disabled  no replica yet
 
 pool "target", <time> by its clock
 `,
@@ -62,7 +62,7 @@ test('after a run: age by the clock of the target, recovery points newest first;
   await pools.site.target.control.advanceClock(3 * 3_600_000);
 
   const status = await pools.called(['status', ...target, '--job', 'site']);
-  expect(masked(status.stdout)).toMatch(/^site {2}db1 {2}2 {2}<time> {2}3 h 1 min {2}ready$/m);
+  expect(masked(status.stdout)).toMatch(/^site {2}db1 {2}2 {2}<time> {2}3 h 1 min {2}- {2}manual {2}ready$/m);
   const asData = JSON.parse((await pools.called(['status', ...target, '--json'])).stdout) as StatusDocument;
   const [vm] = asData.jobs[0]?.vms ?? [];
   expect(vm).toMatchObject({ name: 'db1', state: 'ready', points: 2, running: null });
