@@ -177,6 +177,8 @@ export class DrivenWorld implements World {
       readBytes: 2048,
       sentBytes: 1024,
       digest: '',
+      method: 'export',
+      methodBecause: '',
     } as const;
     const durationMs = endedAtMs - startedAtMs;
     return {
