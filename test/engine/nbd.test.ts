@@ -1,32 +1,12 @@
-import type { JobTransfer } from '../../lib/planner/job';
 import { jobDefaults, keepLatest } from '../../lib/planner/job';
 import type { RunReport } from '../../lib/engine';
 import type { SimulatorSpec } from '../../lib/simulator';
 import type { Ref } from '../../lib/xapi';
 import { compareNewest, disksOf, leftovers } from './inspect';
+import { methods, nbdSpec, tracked } from './nbd-site';
 import { defaultSpec, guestWrites, Site } from './site';
 
 const mib = 1024 ** 2;
-const [sourcePool, targetPool] = defaultSpec.pools;
-if (sourcePool === undefined || targetPool === undefined) throw new Error('two pools are needed');
-
-/** The default site, whose source pool serves NBD; changes are to that pool. */
-function nbdSpec(changes: Partial<typeof sourcePool> = {}): SimulatorSpec {
-  const networks = [{ name: 'lan', purpose: 'nbd' as const }];
-  return { ...defaultSpec, pools: [{ ...sourcePool, networks, ...changes } as never, targetPool as never] };
-}
-
-function transfer(changes: Partial<JobTransfer> = {}): { readonly transfer: JobTransfer } {
-  return { transfer: { ...jobDefaults.transfer, enableCbt: true, ...changes } };
-}
-
-/** How each disk was read: `1 delta nbd`. */
-function methods(report: RunReport): readonly string[] {
-  return (report.vms[0]?.disks ?? []).map(
-    ({ device, copyKind, method }) => `${device} ${copyKind} ${method}`,
-  );
-}
-
 async function assertEqual(site: Site, report: RunReport): Promise<void> {
   const compared = await compareNewest(site, report);
   expect(compared).toHaveLength(2);
@@ -57,7 +37,7 @@ async function guestChanges(site: Site, round: number): Promise<void> {
 
 test('a full by export turns tracking on; deltas go over NBD, 64 KiB at a time, equal byte for byte', () =>
   withSite(nbdSpec(), async (site) => {
-    const job = await site.job(transfer());
+    const job = await site.job(tracked());
     const first = (await site.run(job)).report;
     expect(methods(first)).toEqual(['0 full export', '1 full export']);
     await assertEqual(site, first);
@@ -75,7 +55,7 @@ test('a full by export turns tracking on; deltas go over NBD, 64 KiB at a time, 
 
 test('nothing changed: nothing is read over NBD, and the point is good', () =>
   withSite(nbdSpec(), async (site) => {
-    const job = await site.job(transfer());
+    const job = await site.job(tracked());
     await site.run(job);
     const { report } = await site.run(job);
     expect(report.ok).toBe(true);
@@ -88,7 +68,7 @@ test('nothing changed: nothing is read over NBD, and the point is good', () =>
 
 test('the job may ask for NBD for fulls too: zeros are read, and not sent', () =>
   withSite(nbdSpec(), async (site) => {
-    const { report } = await site.run(await site.job(transfer({ method: 'nbd', enableCbt: false })));
+    const { report } = await site.run(await site.job(tracked({ method: 'nbd', enableCbt: false })));
     expect(methods(report)).toEqual(['0 full nbd', '1 full nbd']);
     expect(report.vms[0]?.disks[0]?.readBytes).toBe(32 * mib);
     expect(report.vms[0]?.disks[0]?.sentBytes).toBeLessThan(4 * mib);
@@ -103,7 +83,7 @@ describe('where NBD is not possible the delta is read by export, and the report 
   ];
   test.each(cases)('%s', (_what, spec, reason) =>
     withSite(spec, async (site) => {
-      const job = await site.job(transfer({ method: 'nbd' }));
+      const job = await site.job(tracked({ method: 'nbd' }));
       await site.run(job);
       await guestChanges(site, 1);
       const { report } = await site.run(job);
@@ -117,7 +97,7 @@ describe('where NBD is not possible the delta is read by export, and the report 
 
 test('tracking that somebody turns on later, off and on again: export for one run each, never a full', () =>
   withSite(nbdSpec(), async (site) => {
-    const job = await site.job(transfer({ enableCbt: false }));
+    const job = await site.job(tracked({ enableCbt: false }));
     const source = await site.connect('source');
     await site.run(job);
     for (const vdi of await liveDisks(site)) await source.call('VDI.enable_cbt', [vdi]);
@@ -146,7 +126,7 @@ test('tracking that somebody turns on later, off and on again: export for one ru
 
 test('NBD that breaks again and again: the next attempt reads by export', () =>
   withSite(nbdSpec(), async (site) => {
-    const job = await site.job(transfer());
+    const job = await site.job(tracked());
     await site.run(job);
     await guestChanges(site, 1);
     await site.source.control.addFault({
@@ -162,7 +142,7 @@ test('NBD that breaks again and again: the next attempt reads by export', () =>
   }));
 
 describe('dropping the data of source snapshots', () => {
-  const dropping = transfer({ dropSnapshotData: true });
+  const dropping = tracked({ dropSnapshotData: true });
 
   test('only lists of changed blocks stay, deltas go on from them, and retention ends them', () =>
     withSite(nbdSpec(), async (site) => {
@@ -227,6 +207,23 @@ describe('dropping the data of source snapshots', () => {
       await site.source.control.clearFaults();
       const { report } = await site.run(job);
       expect(methods(report)).toEqual(['0 delta nbd', '1 delta nbd']);
+    }));
+
+  test('a pool that does not destroy the data keeps it; the run is good, and the next one goes on', () =>
+    withSite(nbdSpec(), async (site) => {
+      const job = await site.job(dropping);
+      const effect = { kind: 'error', code: 'INTERNAL_ERROR', params: ['full'] } as const;
+      await site.source.control.addFault({ match: { method: 'VDI.data_destroy' }, effect });
+      const { report } = await site.run(job);
+      expect(report.ok).toBe(true);
+      expect(report.vms[0]?.warnings.join('\n')).toContain('stays: ');
+
+      await guestChanges(site, 1);
+      const live = await liveContents(site);
+      const next = (await site.run({ ...job, ...tracked() })).report;
+      expect(methods(next)).toEqual(['0 delta nbd', '1 delta nbd']);
+      expect(await newestContents(site, next)).toEqual(live);
+      expect(await leftovers(site)).toEqual([]);
     }));
 
   test('a snapshot that a person deletes leaves lists that nobody needs: the next run removes them', () =>
