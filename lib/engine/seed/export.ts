@@ -72,10 +72,7 @@ export async function exportSeed(options: ExportSeedOptions): Promise<ExportRepo
   const { snapshot, record } = await takeSnapshot(options, vm, state);
   const known: UnfinishedSeed = { ...state, snapshot: snapshot.id.uuid };
   await writeUnfinished(folder, known);
-  const written =
-    options.format === 'vhd'
-      ? await exportDisks(options, snapshot, known)
-      : await exportArchive(options, snapshot, state.id);
+  const written = await writeFiles(options, snapshot, known);
   const manifest: SeedManifest = {
     kind: 'xenrepl seed',
     version: 1,
@@ -92,6 +89,25 @@ export async function exportSeed(options: ExportSeedOptions): Promise<ExportRepo
   };
   await writeManifest(folder, manifest);
   return { folder, manifest, wasComplete: false };
+}
+
+async function writeFiles(
+  options: ExportSeedOptions,
+  snapshot: ExportedSnapshot,
+  state: UnfinishedSeed,
+): Promise<WrittenFiles> {
+  try {
+    return options.format === 'vhd'
+      ? await exportDisks(options, snapshot, state)
+      : await exportArchive(options, snapshot, state.id);
+  } catch (error) {
+    // Whoever goes on in another folder would otherwise take another one, and forget this one.
+    const text =
+      `snapshot ${snapshot.id.uuid} stays for the next try: with the same folder it is used again, with another one ` +
+      'where it is named by --snapshot';
+    options.context.emit({ kind: 'seed-note', text });
+    throw error;
+  }
 }
 
 /** What the two ways of writing give. */
