@@ -3,9 +3,10 @@ import type { CallOptions, Pool, VmRecord } from '../xapi';
 import type { TargetCommit, SwapRecord } from '../planner/keys';
 import type { JobDefinition } from '../planner/job';
 import type { TemporaryName, TemporaryRole } from '../planner/marks';
-import type { NbdFailed, ObjectId, XoVerdict } from '../planner/observation';
+import type { NbdFailed, ObjectId, ObservedDisk, XoVerdict } from '../planner/observation';
 import type { RunContext } from './context';
 import type { CopyResult, ResumePoint } from './data/copy-disk';
+import type { DiskReader } from './data/extent';
 import type { SegmentLimits } from './data/write-segments';
 import { StalePlan } from './errors';
 import type { RunLock } from './lock';
@@ -39,6 +40,8 @@ export interface Attempt {
   readonly source: Pool;
   readonly target: Pool;
   readonly targetSr: ObjectId;
+  /** The source VM's disks as they were observed. */
+  readonly sourceDisks: readonly ObservedDisk[];
   readonly context: RunContext;
   readonly lock: RunLock;
   readonly queues: Queues;
@@ -59,12 +62,18 @@ export class Produced {
   swap: SwapRecord | null = null;
   commit: TargetCommit | null = null;
   point: ObjectId | null = null;
-  /** `xo:backup:deltaChainLength` that the source snapshot gets. */
-  chainLength = 0;
   /** What comparing recovery points showed; read by the plans that follow. */
   readonly verdicts: XoVerdict[] = [];
+  /** What a delta starts from on the source; null for a full. */
+  baseSnapshot: ObjectId | null = null;
+  /** The replica's record, where a step has read it and nothing changed it since. */
+  replicaRecord: VmRecord | null = null;
   readonly staged = new Map<string, StagedDisk>();
   readonly copied = new Map<string, CopyResult>();
+  /** Opened to learn whether anything changed, by device; whoever copies the disk takes it over. */
+  readonly opened = new Map<string, DiskReader>();
+  /** Refs of the replica's live disks by uuid, where a step has looked them up. */
+  readonly liveRefs = new Map<string, string>();
   /** Where the copy of a disk goes on; absent for one that starts at its beginning. */
   readonly resumes = new Map<string, ResumePoint>();
 

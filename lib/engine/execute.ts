@@ -1,14 +1,16 @@
 /** Carries out a plan step by step. Decides nothing: a world that no longer matches raises StalePlan. */
 import type { AdoptPlan, DeferredPlan, Plan, ReplicatePlan, RepairPlan, Step } from '../planner/plan';
+import { stepsAfterComparison, stepsUpToComparison } from '../planner/unchanged';
 import type { Attempt } from './attempt';
 import { codeOf, StalePlan } from './errors';
 import { adoptChain, compareChain } from './steps/adopt';
 import { abandonSwap, announceSwap, closeSwap, swapDisks } from './steps/swap';
 import { applySettings } from './steps/settings';
 import { commitSource, commitTarget, retirePoints } from './steps/commit';
-import { copyOneDisk } from './steps/copy';
+import { compareDisk, copyOneDisk } from './steps/copy';
 import { destroyMarked } from './steps/destroy';
 import { discardLeftover } from './steps/discard';
+import { keepDisks } from './steps/keep-disks';
 import { createReplica } from './steps/replica';
 import { resumeSnapshot, snapshotSource } from './steps/source-snapshot';
 import { resumeDisk } from './steps/progress';
@@ -26,14 +28,24 @@ export async function execute(
   attempt: Attempt,
   plan: ReplicatePlan | RepairPlan | AdoptPlan | DeferredPlan,
 ): Promise<void> {
-  await prepare(attempt, plan);
-  for (const group of grouped(plan.steps)) {
+  prepare(attempt, plan);
+  if (plan.kind !== 'replicate') return performAll(attempt, plan.steps);
+  try {
+    await performAll(attempt, stepsUpToComparison(plan));
+    await performAll(attempt, stepsAfterComparison(plan, new Set(attempt.made.copied.keys())));
+  } finally {
+    await Promise.all([...attempt.made.opened.values()].map((reader) => reader.abort()));
+  }
+}
+
+async function performAll(attempt: Attempt, steps: readonly Step[]): Promise<void> {
+  for (const group of grouped(steps)) {
     if (!isCommitting(group)) attempt.context.signal.throwIfAborted();
     await runGroup(attempt, group);
   }
 }
 
-const parallel: ReadonlySet<Step['kind']> = new Set(['copy-disk', 'verify-disk']);
+const parallel: ReadonlySet<Step['kind']> = new Set(['compare-disk', 'copy-disk', 'verify-disk']);
 
 /** Steps that run together: copies of several disks, and their reading back; everything else alone and in order. */
 function grouped(steps: readonly Step[]): readonly (readonly Step[])[] {
@@ -87,7 +99,7 @@ function isGone(error: unknown): error is Error {
 }
 
 function deviceOf(step: Step): string | null {
-  if (step.kind === 'copy-disk' || step.kind === 'verify-disk') return step.copy.device;
+  if (parallel.has(step.kind) && 'copy' in step) return step.copy.device;
   return step.kind === 'create-disk' ? step.device : null;
 }
 
@@ -114,6 +126,10 @@ async function perform(attempt: Attempt, step: Step): Promise<void> {
       return resumeSnapshot(attempt, step.snapshot);
     case 'resume-disk':
       return resumeDisk(attempt, step.device, step.vdi, step.progress);
+    case 'compare-disk':
+      return compareDisk(attempt, step.copy);
+    case 'keep-disks':
+      return keepDisks(attempt, step.expected);
     case 'copy-disk':
       return copyOneDisk(attempt, step.copy);
     case 'verify-disk':
@@ -171,8 +187,7 @@ async function destroySnapshot(
 }
 
 /** Hands over what the plan knows already: the live replica, or what an interrupted run left announced. */
-async function prepare(attempt: Attempt, plan: Exclude<Plan, { kind: 'blocked' }>): Promise<void> {
-  const { made, source } = attempt;
+function prepare({ made }: Attempt, plan: Exclude<Plan, { kind: 'blocked' }>): void {
   made.replica = plan.replica;
   if (plan.kind === 'adopt' || plan.kind === 'deferred') return;
   if (plan.kind === 'repair') {
@@ -180,9 +195,5 @@ async function prepare(attempt: Attempt, plan: Exclude<Plan, { kind: 'blocked' }
     made.commit = plan.commit;
     return;
   }
-  if (plan.base === null || plan.copyKind === 'full') return;
-  const ref = plan.base.sourceSnapshot.ref as Parameters<typeof source.call<'VM.get_other_config'>>[1][0];
-  const baseConfig = await source.call('VM.get_other_config', [ref], { signal: attempt.context.signal });
-  const length = Number(baseConfig['xo:backup:deltaChainLength'] ?? '0');
-  made.chainLength = Number.isSafeInteger(length) ? length + 1 : 1;
+  made.baseSnapshot = plan.copyKind === 'full' ? null : (plan.base?.sourceSnapshot ?? null);
 }

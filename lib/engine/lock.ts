@@ -27,10 +27,11 @@ const releaseTriesMax = 1 + lostAnswersMax;
 export interface RunLock {
   readonly number: number;
   /**
-   * Reads the lock again and renews it; throws `lock-lost` unless it is ours with enough lease left.
+   * Reads the lock again and renews it; throws `lock-lost` unless it is ours with enough lease left. Returns the target
+   * coordinator's time.
    * To be called right before a swap, a commit or a destruction.
    */
-  check(options?: CallOptions): Promise<void>;
+  check(options?: CallOptions): Promise<number>;
   /** Lets others in. Bounded, never throws: an unreleased lock runs out by itself. */
   release(): Promise<void>;
 }
@@ -133,9 +134,9 @@ class HeldLock implements RunLock {
     void this.#keepRenewing();
   }
 
-  async check(options: CallOptions = {}): Promise<void> {
+  async check(options: CallOptions = {}): Promise<number> {
     await this.#renewing;
-    await this.#renew(options);
+    return this.#renew(options);
   }
 
   async release(): Promise<void> {
@@ -166,21 +167,24 @@ class HeldLock implements RunLock {
         return;
       }
       // A failed renewal is not the end: the next one, or the check before anything irreversible, decides.
-      this.#renewing = this.#renew({ signal: this.#stop.signal, timeoutMs: renewEveryMs }).catch(
+      this.#renewing = this.#renew({ signal: this.#stop.signal, timeoutMs: renewEveryMs }).then(
+        () => undefined,
         () => undefined,
       );
       await this.#renewing;
     }
   }
 
-  async #renew(options: CallOptions): Promise<void> {
-    const nowMs = await this.#target.serverTime(options);
-    const otherConfig = await this.#target.call('pool.get_other_config', [this.#target.ref], options);
+  async #renew(options: CallOptions): Promise<number> {
+    const [nowMs, otherConfig] = await Promise.all([
+      this.#target.serverTime(options),
+      this.#target.call('pool.get_other_config', [this.#target.ref], options),
+    ]);
     const state = readLock(otherConfig, this.#name, nowMs);
     if (state.highest !== this.number || state.kind === 'free') throw this.#lost(state);
     // Expired but not taken over: nobody else was let in, but somebody may be on the way. Do not argue.
     if (state.kind === 'expired') throw this.#lost(state);
-    if (state.untilMs - nowMs >= leaseMarginMs) return;
+    if (state.untilMs - nowMs >= leaseMarginMs) return nowMs;
     const untilMs = nowMs + leaseMs;
     const key = leaseKey(this.#name, this.number, untilMs);
     await this.#target.call(
@@ -191,6 +195,7 @@ class HeldLock implements RunLock {
     for (const old of olderLeaseKeys(otherConfig, this.#name, this.number, untilMs)) {
       await this.#target.call('pool.remove_from_other_config', [this.#target.ref, old], options);
     }
+    return nowMs;
   }
 
   #lost(state: LockState): ReplicationError {

@@ -28,6 +28,11 @@ export class Queues {
     }) as Promise<T>;
   }
 
+  /** Whether a transfer that is asked for now has to wait for another to end. */
+  get transfersAreFull(): boolean {
+    return this.#transfers.pending >= this.#transfers.concurrency;
+  }
+
   #queueOf(srRef: string): PQueue {
     const known = this.#perStorage.get(srRef);
     if (known !== undefined) return known;

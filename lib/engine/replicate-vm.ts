@@ -140,6 +140,7 @@ function newAttempt(run: VmRun, lock: RunLock, observation: Observation): Attemp
     source: run.source,
     target: run.target,
     targetSr: observation.target.sr,
+    sourceDisks: [...observation.source.disks, ...observation.source.excluded],
     context: run.context,
     lock,
     queues: run.queues,

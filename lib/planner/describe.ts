@@ -182,6 +182,10 @@ function describeStep(step: Step): string {
       return `clone recovery point ${quoted(step.base.point)} for disk ${step.devices.join(', ')}`;
     case 'create-disk':
       return `create an empty disk of ${gib(step.sizeBytes)} for device ${step.device}`;
+    case 'compare-disk':
+      return `ask the source what changed on disk ${step.copy.device}; where nothing did on any disk, the replica's disks stay`;
+    case 'keep-disks':
+      return 'keep the disks of the replica: nothing changed';
     case 'copy-disk':
       return describeCopy(step.copy);
     case 'verify-disk':

@@ -19,6 +19,7 @@ import type { Pruning } from './retention';
 import { snapshotChoice } from './snapshot-mode';
 import { sourceSpace, targetSpace, targetSpaceConflicts } from './space';
 import { methodNotes, planDropping, planEnabling } from './transfer';
+import { keptDisks } from './unchanged';
 
 export function planRun(job: JobDefinition, observation: Observation): Plan {
   const { source, target } = observation;
@@ -54,6 +55,7 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
     takenAtMs: resume?.snapshot.takenAtMs ?? source.nowMs,
     exact: resume !== null,
   });
+  const kept = resume === null ? keptDisks(job, observation, base, copies) : null;
   return {
     kind: 'replicate',
     copyKind: copies.some(({ kind }) => kind === 'delta') ? 'delta' : 'full',
@@ -74,7 +76,11 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
       ...pruning.notes,
     ],
     kept: pruning.kept,
-    steps: steps(job, observation, base, copies, resume, cards, pruning),
+    steps: steps(job, observation, base, copies, resume, cards, pruning, kept !== null),
+    whenUnchanged:
+      kept === null
+        ? null
+        : [{ kind: 'keep-disks', expected: kept }, ...commitSteps(job, observation, cards, pruning, false)],
   };
 }
 
@@ -130,6 +136,7 @@ function steps(
   resume: Resume | null,
   cards: CardPlan,
   pruning: Pruning,
+  compareFirst: boolean,
 ): readonly Step[] {
   const { source, target } = observation;
   const mode = job.transfer.verify;
@@ -142,15 +149,13 @@ function steps(
     resumed.every((disk) => disk.device !== device || !disk.progress.complete),
   );
   const deltas = fresh.filter(({ kind }) => kind === 'delta').map(({ device }) => device);
-  const retired = (target.replica?.points ?? []).flatMap(({ disks }) =>
-    disks.filter(({ contentKey }) => contentKey !== null).map(({ vdi }) => vdi),
-  );
   return [
     ...garbage(observation.leftovers, resume).map(discard),
     ...(resume === null
       ? [...planEnabling(job, observation).steps, { kind: 'snapshot-source', vm: source.vm, how } as const]
       : [{ kind: 'resume-snapshot', snapshot: resume.snapshot.id } as const]),
     ...resumed.map((disk): Step => ({ kind: 'resume-disk', ...disk })),
+    ...(compareFirst ? unfinished.map((copy): Step => ({ kind: 'compare-disk', copy })) : []),
     ...(base !== null && deltas.length > 0 ? [{ kind: 'clone-base', base, devices: deltas } as const] : []),
     ...fresh.filter(({ kind }) => kind === 'full').map(createDisk),
     ...unfinished.map((copy): Step => ({ kind: 'copy-disk', copy })),
@@ -158,11 +163,27 @@ function steps(
     ...(target.replica === null ? [{ kind: 'create-replica', sourceVm: source.vm } as const] : []),
     { kind: 'announce-swap', copyKind, expected: expectedDisks(job, target.replica) },
     { kind: 'swap-disks' },
+    ...commitSteps(job, observation, cards, pruning, true),
+  ];
+}
+
+/** From disks that are in place to a recovery point, and to the end of what it supersedes. */
+function commitSteps(
+  job: JobDefinition,
+  observation: Observation,
+  cards: CardPlan,
+  pruning: Pruning,
+  swapped: boolean,
+): readonly Step[] {
+  const retired = (observation.target.replica?.points ?? []).flatMap(({ disks }) =>
+    disks.filter(({ contentKey }) => contentKey !== null).map(({ vdi }) => vdi),
+  );
+  return [
     { kind: 'apply-settings', cards: cards.cards },
     { kind: 'commit-target' },
     { kind: 'commit-source' },
     ...(retired.length > 0 ? [{ kind: 'retire-points', disks: retired } as const] : []),
-    { kind: 'close-swap' },
+    ...(swapped ? [{ kind: 'close-swap' } as const] : []),
     ...planDropping(job, observation).steps,
     ...pruning.steps,
     ...sourceSnapshotsToDestroy(job, observation),

@@ -94,7 +94,11 @@ export type Step =
       readonly vdi: ObjectId;
       readonly progress: StagingProgress;
     }
+  /** Asks the source what changed on the disk: what follows depends on whether anything did on any disk. */
+  | { readonly kind: 'compare-disk'; readonly copy: DiskCopy }
   | { readonly kind: 'copy-disk'; readonly copy: DiskCopy }
+  /** Nothing changed: the replica's disks stay, once they are seen to be as observed. */
+  | { readonly kind: 'keep-disks'; readonly expected: readonly ExpectedDisk[] }
   /** Reads the filled disk back: before the replica gets it, so that what differs never becomes a recovery point. */
   | { readonly kind: 'verify-disk'; readonly copy: DiskCopy; readonly mode: VerifyMode }
   | { readonly kind: 'create-replica'; readonly sourceVm: ObjectId }
@@ -183,6 +187,8 @@ export interface ReplicatePlan {
   /** Older recovery points that stay, with the reason. */
   readonly kept: readonly KeptPoint[];
   readonly steps: readonly Step[];
+  /** What follows the comparison of the disks where none of them changed; null where that cannot be made use of. */
+  readonly whenUnchanged: readonly Step[] | null;
 }
 
 export interface KeptPoint {

@@ -34,6 +34,7 @@ export class RunningTransfer {
   readonly #closing = new AbortController();
   #onClose: () => void = () => undefined;
   #closed: Promise<void> | undefined;
+  #succeeded = false;
 
   constructor(socket: Socket, facts: TransferFacts) {
     this.socket = socket;
@@ -57,6 +58,7 @@ export class RunningTransfer {
       signal: AbortSignal.any(signals.filter((signal) => signal !== undefined)),
       timeoutMs: options.timeoutMs ?? this.#facts.outcomeTimeoutMs,
     });
+    this.#succeeded = true;
   }
 
   /** The task's own error, where it ends with one soon; else the transport's. */
@@ -88,11 +90,13 @@ export class RunningTransfer {
     this.#onAbort();
     this.#closing.abort();
     // A pending task would only be marked, and the disk still be held by it: first let the server come to its end.
-    await taskEnded(this.#facts.session, this.#facts.task, {
-      ...this.#facts,
-      signal: undefined,
-      timeoutMs: END_TIMEOUT_MS,
-    });
+    if (!this.#succeeded) {
+      await taskEnded(this.#facts.session, this.#facts.task, {
+        ...this.#facts,
+        signal: undefined,
+        timeoutMs: END_TIMEOUT_MS,
+      });
+    }
     await destroyTask(this.#facts.session, this.#facts.task);
     this.#onClose();
   }

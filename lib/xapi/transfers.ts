@@ -3,9 +3,11 @@ import type { CallOptions } from './call';
 import { TransportError, XapiError } from './errors';
 import { ExportStream } from './export-stream';
 import { chooseTransferHost, explainNoHost, type TransferHost } from './hosts';
+import { cancelled } from './failures';
 import type { RequestTarget, ResponseHead } from './http-head';
 import { ImportStream } from './import-stream';
 import { readObjects } from './read-objects';
+import type { ObjectsRead } from './read-objects';
 import type { Ref } from './refs';
 import type { Rpc } from './rpc';
 import { explainFailure, RunningTransfer, statusFailure, type TransferFacts } from './running-transfer';
@@ -14,6 +16,7 @@ import { destroyTask } from './task';
 import type { DiskExport, DiskImport, ExportRequest, ImportRequest, VmExportRequest } from './transfer';
 import { openTransfer } from './transfer-request';
 import type { Trust } from './trust';
+import { untilAborted } from './wait';
 
 export interface TransferTimings {
   /** Silence after which a transfer is given up. */
@@ -53,6 +56,7 @@ interface Opened {
 export class Transfers {
   readonly #parts: TransferParts;
   readonly #running = new Set<RunningTransfer>();
+  #looking: Promise<ObjectsRead> | undefined;
 
   constructor(parts: TransferParts) {
     this.#parts = parts;
@@ -162,11 +166,16 @@ export class Transfers {
   }
 
   async #hosts(sr: Ref<'SR'>, signal: AbortSignal | undefined): Promise<readonly TransferHost[]> {
-    const { session } = this.#parts;
-    const { PBD, host, host_metrics, pool } = await readObjects(
-      session,
+    // Disks of one VM are opened together: one look serves all that wait for it, and none that come later.
+    this.#looking ??= readObjects(
+      this.#parts.session,
       { PBD: 'all', host: 'all', host_metrics: 'all', pool: 'all' },
-      { signal },
+      {},
+    ).finally(() => {
+      this.#looking = undefined;
+    });
+    const { PBD, host, host_metrics, pool } = await untilAborted(this.#looking, signal, () =>
+      cancelled('looking for a host', this.#parts.poolName),
     );
     const coordinator = [...pool.values()][0]?.master;
     const attached = [...PBD.values()].filter((pbd) => pbd.SR === sr && pbd.currently_attached);

@@ -102,17 +102,21 @@ export class Site implements AsyncDisposable {
     job: JobDefinition,
     changes: Partial<Pick<RunJobOptions, 'limits' | 'lockWaitMs'>> & {
       readonly context?: Partial<RunContext>;
+      readonly connect?: ConnectOptions;
     } = {},
   ): Promise<RunOutcome> {
-    const [source, target] = await Promise.all([this.connect('source'), this.connect('target')]);
+    const [source, target] = await Promise.all([
+      this.connect('source', changes.connect),
+      this.connect('target', changes.connect),
+    ]);
     const events: RunEvent[] = [];
-    const { context, ...options } = changes;
+    const { context, limits, lockWaitMs = 0 } = changes;
     const report = await runJob({
       job,
       source,
       target,
-      lockWaitMs: 0,
-      ...options,
+      lockWaitMs,
+      ...(limits === undefined ? {} : { limits }),
       context: {
         runId: randomUUID(),
         who: 'test',

@@ -109,7 +109,10 @@ function startOf(step: StepKind): readonly string[] {
       return ['dropping the data of the source snapshot'];
     case 'destroy-source-snapshot':
       return ['removing a source snapshot that nothing needs any more'];
+    case 'keep-disks':
+      return ['nothing changed: the disks of the replica stay'];
     case 'resume-disk':
+    case 'compare-disk':
     case 'clone-base':
     case 'create-disk':
     case 'copy-disk':

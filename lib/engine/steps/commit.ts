@@ -1,5 +1,5 @@
 /** Writes the commits: on the recovery point first, on the source snapshot last. */
-import type { Ref } from '../../xapi';
+import type { Ref, VmRecord } from '../../xapi';
 import { formatXapiDate } from '../../xapi';
 import { decode, encode, own, withoutReplicationKeys } from '../../planner/keys';
 import type { CommittedDisk, SourceCommit, SwapRecord, TargetCommit } from '../../planner/keys';
@@ -9,7 +9,7 @@ import { workOf } from '../attempt';
 import type { Attempt } from '../attempt';
 import { StalePlan } from '../errors';
 import { unlessGone } from './destroy';
-import { readVm } from './read-vm';
+import { readSnapshot, readVm } from './read-vm';
 import type { FreshDisk, FreshVm } from './read-vm';
 
 type StringMap = Readonly<Record<string, string>>;
@@ -19,13 +19,13 @@ export async function commitTarget(attempt: Attempt): Promise<void> {
   const { target, job, vm, queues, targetSr } = attempt;
   const replica = attempt.made.need('replica');
   const swap = attempt.made.need('swap');
-  await attempt.lock.check();
   const temporary = temporaryName(workOf(attempt, 'point'), replica.name);
+  const live = await liveDisks(attempt, swap);
   const ref = await queues.onStorage([targetSr.ref], () =>
-    target.callTask('VM.snapshot', [replica.ref as Ref<'VM'>, temporary]),
+    target.call('VM.snapshot', [replica.ref as Ref<'VM'>, temporary]),
   );
-  const point = await readVm(target, ref);
-  const disks = await committedDisks(attempt, swap, point);
+  const point = await readSnapshot(target, ref, [...live.values()]);
+  const disks = committedDisks(swap, point, live);
   const keys = xoKeys(attempt, swap);
   const plain = withoutReplicationKeys(point.record.other_config);
   const replicaCopy = { 'xenrepl:replica': point.record.other_config['xenrepl:replica'] ?? '' };
@@ -39,7 +39,7 @@ export async function commitTarget(attempt: Attempt): Promise<void> {
   // Not the replica's: a run that died right after making it left it its temporary name.
   const name = `${vm.name} - ${job.name} ${formatXapiDate(swap.takenAtMs)}`;
   await target.call('VM.set_name_label', [ref, name]);
-  await attempt.lock.check();
+  const nowMs = await attempt.lock.check();
   const commit: TargetCommit = {
     v: 1,
     self: point.record.uuid,
@@ -52,7 +52,7 @@ export async function commitTarget(attempt: Attempt): Promise<void> {
     kind: swap.kind,
     takenAtMs: swap.takenAtMs,
     // The pool's clock counts whole seconds, and may be set back: a later commit is later all the same.
-    committedAtMs: Math.max(await target.serverTime(), attempt.newestCommitMs + 1),
+    committedAtMs: Math.max(nowMs, attempt.newestCommitMs + 1),
     disks,
   };
   // One call replaces the mark of an unfinished point by the commit: there is no moment with neither or both.
@@ -64,31 +64,44 @@ export async function commitTarget(attempt: Attempt): Promise<void> {
   attempt.made.point = { ref, uuid: point.record.uuid, name };
 }
 
+/** Refs of the replica's disks by uuid. */
+async function liveDisks(attempt: Attempt, swap: SwapRecord): Promise<ReadonlyMap<string, Ref<'VDI'>>> {
+  const { made, target } = attempt;
+  const refs = swap.disks.map(async ({ newVdi }): Promise<[string, Ref<'VDI'>]> => {
+    const known = made.liveRefs.get(newVdi) as Ref<'VDI'> | undefined;
+    return [newVdi, known ?? (await target.call('VDI.get_by_uuid', [newVdi]))];
+  });
+  return new Map(await Promise.all(refs));
+}
+
 /** The snapshot must be of exactly the announced disks: anything else is not what was copied. */
-async function committedDisks(
-  attempt: Attempt,
+function committedDisks(
   swap: SwapRecord,
   point: FreshVm,
-): Promise<readonly CommittedDisk[]> {
-  return Promise.all(
-    swap.disks.map(async (disk) => {
-      const found = point.disks.find(({ device }) => device === disk.device);
-      const live = await attempt.target.call('VDI.get_by_uuid', [disk.newVdi]);
-      if (found === undefined || found.record.snapshot_of !== live) {
-        throw new StalePlan(
-          `The snapshot of replica "${point.record.name_label}" has at device ${disk.device} ` +
-            `${found === undefined ? 'no disk' : `disk ${found.record.uuid}`}, which is no snapshot of ${disk.newVdi}`,
-        );
-      }
-      return {
-        device: disk.device,
-        vdi: found.record.uuid,
-        sourceVdi: disk.sourceVdi,
-        sizeBytes: disk.sizeBytes,
-        digest: disk.digest,
-      };
-    }),
-  );
+  live: ReadonlyMap<string, Ref<'VDI'>>,
+): readonly CommittedDisk[] {
+  return swap.disks.map((disk) => {
+    const found = point.disks.find(({ device }) => device === disk.device);
+    if (found === undefined || found.record.snapshot_of !== live.get(disk.newVdi)) {
+      throw new StalePlan(
+        `The snapshot of replica "${point.record.name_label}" has at device ${disk.device} ` +
+          `${found === undefined ? 'no disk' : `disk ${found.record.uuid}`}, which is no snapshot of ${disk.newVdi}`,
+      );
+    }
+    // A disk that stayed was not written by this run: its content id is all that proves what the snapshot holds.
+    if (disk.newVdi === disk.oldVdi && found.record.other_config['content_id'] !== disk.newContentId) {
+      throw new StalePlan(
+        `Disk ${disk.device} of replica "${point.record.name_label}" was written to meanwhile`,
+      );
+    }
+    return {
+      device: disk.device,
+      vdi: found.record.uuid,
+      sourceVdi: disk.sourceVdi,
+      sizeBytes: disk.sizeBytes,
+      digest: disk.digest,
+    };
+  });
 }
 
 async function markPointDisk(
@@ -122,15 +135,15 @@ export async function commitSource(attempt: Attempt): Promise<void> {
   const { source, job } = attempt;
   const commit = attempt.made.need('commit');
   await attempt.lock.check();
-  const ref = await source.call('VM.get_by_uuid', [commit.sourceSnapshot]);
-  const snapshot = await readVm(source, ref);
+  const { snapshot, chainLength } = await sourceSnapshot(attempt, commit.sourceSnapshot);
+  const ref = snapshot.ref as Ref<'VM'>;
   const keys: StringMap = {
     'xo:backup:datetime': formatXapiDate(commit.takenAtMs),
     'xo:backup:job': job.jobId,
     'xo:backup:schedule': job.scheduleId,
     'xo:backup:vm': commit.sourceVm,
     'xo:backup:exported': 'true',
-    'xo:backup:deltaChainLength': String(attempt.made.chainLength),
+    'xo:backup:deltaChainLength': String(chainLength),
     'xo:backup:includeNonNbdQcow2Fix': 'true',
   };
   for (const disk of snapshot.disks) {
@@ -159,6 +172,41 @@ export async function commitSource(attempt: Attempt): Promise<void> {
     ref,
     { ...Object.fromEntries(kept), ...keys, ...encode.sourceCommit(record) },
   ]);
+}
+
+/** As it is now, hours after it was taken perhaps; in a repair it is another run's. */
+async function sourceSnapshot(
+  { source, made }: Attempt,
+  uuid: string,
+): Promise<{ readonly snapshot: FreshVm; readonly chainLength: number }> {
+  const taken = made.snapshot;
+  if (taken?.id.uuid !== uuid) {
+    const snapshot = await readVm(source, await source.call('VM.get_by_uuid', [uuid]));
+    return { snapshot, chainLength: 0 };
+  }
+  const vmRef = taken.id.ref as Ref<'VM'>;
+  const baseRef = (made.baseSnapshot?.ref ?? null) as Ref<'VM'> | null;
+  const { VM, VDI } = await source.read({
+    VM: baseRef === null ? [vmRef] : [vmRef, baseRef],
+    VDI: taken.disks.map(({ vdi }) => vdi.ref as Ref<'VDI'>),
+  });
+  const record = VM.get(vmRef);
+  if (record === undefined) throw new StalePlan(`Source snapshot "${taken.id.name}" (${uuid}) is gone`);
+  const disks = taken.disks.flatMap(({ device, bootable, vdi }) => {
+    const disk = VDI.get(vdi.ref as Ref<'VDI'>);
+    return disk === undefined ? [] : [{ device, bootable, vbdRef: '', ref: vdi.ref, record: disk }];
+  });
+  const base = baseRef === null ? undefined : VM.get(baseRef);
+  return {
+    snapshot: { ref: vmRef, record, disks },
+    chainLength: base === undefined ? 0 : chainLengthAfter(base),
+  };
+}
+
+/** `xo:backup:deltaChainLength` of a snapshot whose base is this one. */
+function chainLengthAfter({ other_config: otherConfig }: VmRecord): number {
+  const length = Number(otherConfig['xo:backup:deltaChainLength'] ?? '0');
+  return Number.isSafeInteger(length) ? length + 1 : 1;
 }
 
 /** Only the newest recovery point speaks for a content. */

@@ -3,9 +3,11 @@ import type { Ref } from '../../xapi';
 import { temporaryName } from '../../planner/marks';
 import type { DiskCopy } from '../../planner/plan';
 import { workOf } from '../attempt';
-import type { Attempt } from '../attempt';
+import type { Attempt, TakenDisk } from '../attempt';
 import { copyDisk } from '../data/copy-disk';
 import type { CopyResult, Zeros } from '../data/copy-disk';
+import { ContentDigest } from '../data/digest';
+import type { DiskReader } from '../data/extent';
 import { SegmentWriter } from '../data/write-segments';
 import { ReplicationError, StalePlan } from '../errors';
 import { openSource, resumeOf } from './open-source';
@@ -13,29 +15,96 @@ import { ProgressKeeper } from './progress';
 import { assertQuiet } from './quiet';
 
 export async function copyOneDisk(attempt: Attempt, copy: DiskCopy): Promise<void> {
-  const { context } = attempt;
-  await attempt.queues.transfer(async () => {
+  const { context, made, queues } = attempt;
+  // Nothing changed on it, while something did on another disk: its clone is equal as it is.
+  if (made.copied.has(copy.device)) return;
+  // A reader that has to wait in line would keep the source's disk attached for as long.
+  if (queues.transfersAreFull) await closeOpened(attempt, copy);
+  await queues.transfer(async () => {
     // One disk that fails must stop its own two transfers and nothing else.
-    const result = await transfer(attempt, copy, context.signal);
-    attempt.made.copied.set(copy.device, result);
-    context.emit({
-      kind: 'disk-copied',
-      vm: attempt.vm,
-      device: copy.device,
-      copyKind: copy.kind,
-      method: copy.method,
-      methodBecause: copy.methodBecause,
-      ...result,
-    });
+    copied(attempt, copy, await transfer(attempt, copy, context.signal));
   }, context.signal);
+}
+
+/**
+ * Learns what changed on a disk before anything is made for it. A disk on which nothing did is done with that; otherwise
+ * the reader stays open for the copy.
+ */
+export async function compareDisk(attempt: Attempt, copy: DiskCopy): Promise<void> {
+  const { context, made, queues } = attempt;
+  await queues.transfer(async () => {
+    const reader = await openReader(attempt, copy, context.signal);
+    made.opened.set(copy.device, reader);
+    if (reader.changedBytes > 0) return;
+    made.opened.delete(copy.device);
+    try {
+      for await (const { offsetBytes } of reader.extents())
+        throw new StalePlan(
+          `Disk ${copy.device} changed at ${String(offsetBytes)}, though its table says nothing did`,
+        );
+      await reader.finish();
+    } catch (error) {
+      await reader.abort();
+      throw error;
+    }
+    const digest = new ContentDigest(false).value();
+    copied(attempt, copy, { digest, changedBytes: 0, bytesRead: reader.bytesRead, bytesSent: 0 });
+  }, context.signal);
+}
+
+function copied(attempt: Attempt, copy: DiskCopy, result: CopyResult): void {
+  attempt.made.copied.set(copy.device, result);
+  attempt.context.emit({
+    kind: 'disk-copied',
+    vm: attempt.vm,
+    device: copy.device,
+    copyKind: copy.kind,
+    method: copy.method,
+    methodBecause: copy.methodBecause,
+    ...result,
+  });
+}
+
+async function closeOpened({ made }: Attempt, { device }: DiskCopy): Promise<void> {
+  const reader = made.opened.get(device);
+  made.opened.delete(device);
+  await reader?.abort();
+}
+
+/** The disk that the snapshot has at a device. */
+function takenDisk({ made, vm }: Attempt, device: string): TakenDisk {
+  const disk = made.need('snapshot').disks.find((one) => one.device === device);
+  if (disk === undefined) throw new StalePlan(`The snapshot of VM "${vm.name}" has no disk at ${device}`);
+  return disk;
+}
+
+async function openReader(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): Promise<DiskReader> {
+  const { context, vm, made } = attempt;
+  const opened = made.opened.get(copy.device);
+  if (opened !== undefined) {
+    made.opened.delete(copy.device);
+    return opened;
+  }
+  const disk = takenDisk(attempt, copy.device);
+  const reader = await openSource(attempt, copy, disk, labelOf(attempt, copy), signal);
+  context.emit({
+    kind: 'disk-opened',
+    vm,
+    device: copy.device,
+    copyKind: copy.kind,
+    changedBytes: reader.changedBytes,
+  });
+  return reader;
+}
+
+function labelOf(attempt: Attempt, { device }: DiskCopy): string {
+  return temporaryName(workOf(attempt, 'transfer'), `${attempt.vm.name} disk ${device}`);
 }
 
 async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): ReturnType<typeof copyDisk> {
   const { target, context, vm } = attempt;
   const staged = attempt.made.stagedAt(copy.device);
-  const disk = attempt.made.need('snapshot').disks.find(({ device }) => device === copy.device);
-  if (disk === undefined)
-    throw new StalePlan(`The snapshot of VM "${vm.name}" has no disk at ${copy.device}`);
+  const disk = takenDisk(attempt, copy.device);
   if (staged.sizeBytes < disk.sizeBytes) {
     throw new ReplicationError(
       'stale-plan',
@@ -44,19 +113,15 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
       { retry: 'now', hint: 'the disk was resized meanwhile; the run plans again' },
     );
   }
-  const label = temporaryName(workOf(attempt, 'transfer'), `${vm.name} disk ${copy.device}`);
-  const reader = await openSource(attempt, copy, disk, label, signal);
-  context.emit({
-    kind: 'disk-opened',
-    vm,
-    device: copy.device,
-    copyKind: copy.kind,
-    changedBytes: reader.changedBytes,
-  });
+  const reader = await openReader(attempt, copy, signal);
   const progress = new ProgressKeeper(attempt, copy, disk, staged.vdi);
   const writer = new SegmentWriter(
     target,
-    { vdi: staged.vdi.ref as Ref<'VDI'>, sr: attempt.targetSr.ref as Ref<'SR'>, label },
+    {
+      vdi: staged.vdi.ref as Ref<'VDI'>,
+      sr: attempt.targetSr.ref as Ref<'SR'>,
+      label: labelOf(attempt, copy),
+    },
     {
       clock: context.clock,
       signal,
@@ -67,7 +132,7 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
       checkpoints: progress,
     },
   );
-  const copied = copyDisk(reader, writer, {
+  const work = copyDisk(reader, writer, {
     zeros: zerosOf(copy),
     resume: resumeOf(attempt, copy),
     signal,
@@ -81,13 +146,13 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
         bytesExpected: reader.changedBytes,
       }),
   });
-  return settled(copied, progress);
+  return settled(work, progress);
 }
 
 /** What a copy came to is worth remembering; one that cannot be gone on with must not be tried again. */
-async function settled(copied: Promise<CopyResult>, progress: ProgressKeeper): Promise<CopyResult> {
+async function settled(work: Promise<CopyResult>, progress: ProgressKeeper): Promise<CopyResult> {
   try {
-    const result = await copied;
+    const result = await work;
     await progress.complete(result);
     return result;
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Everything that destroys. Each caller has looked at the lock right before. */
-import type { CallOptions, Pool, Ref, VbdRecord } from '../../xapi';
+import type { CallOptions, Pool, Ref, VdiRecord, VmRecord } from '../../xapi';
 import { decode, encode, withoutReplicationKeys } from '../../planner/keys';
 import type { ObjectId } from '../../planner/observation';
 import { codeOf, ReplicationError } from '../errors';
@@ -32,21 +32,24 @@ export async function destroyMarked(
   options: CallOptions,
 ): Promise<void> {
   const ref = vm.ref as Ref<'VM'>;
-  try {
-    const otherConfig = await pool.call('VM.get_other_config', [ref], options);
-    if (decode.run(otherConfig, vm.uuid).kind !== 'own') {
-      const revoked = { ...withoutReplicationKeys(otherConfig), ...copiedReplica(otherConfig) };
-      await pool.call(
-        'VM.set_other_config',
-        [ref, { ...revoked, ...encode.run({ v: 1, self: vm.uuid, ...mark }) }],
-        options,
-      );
-    }
-  } catch (error) {
-    if (!isGone(error)) throw error;
-  }
-  await destroyDisks(pool, disks, vm.ref, options);
-  await unlessGone(pool.call('VM.destroy', [ref], options));
+  const { VM, VDI } = await pool.read({ VM: [ref], VDI: refsOf(disks) }, options);
+  const record = VM.get(ref);
+  if (record !== undefined) await revoke(pool, ref, record, mark, options);
+  await destroyUnused(pool, disks, VDI, new Set(record?.VBDs ?? []), options);
+  if (record !== undefined) await unlessGone(pool.call('VM.destroy', [ref], options));
+}
+
+async function revoke(
+  pool: Pool,
+  ref: Ref<'VM'>,
+  { uuid, other_config: otherConfig }: VmRecord,
+  mark: { readonly job: string; readonly run: string; readonly sr: string },
+  options: CallOptions,
+): Promise<void> {
+  if (decode.run(otherConfig, uuid).kind === 'own') return;
+  const revoked = { ...withoutReplicationKeys(otherConfig), ...copiedReplica(otherConfig) };
+  const marked = { ...revoked, ...encode.run({ v: 1, self: uuid, ...mark }) };
+  await unlessGone(pool.call('VM.set_other_config', [ref, marked], options));
 }
 
 /** A recovery point keeps the copied replica mark: it tells the next run whose leftover it is. */
@@ -65,25 +68,34 @@ export async function destroyDisks(
   ownerRef: string | null,
   options: CallOptions,
 ): Promise<void> {
+  const owner = ownerRef === null ? [] : [ownerRef as Ref<'VM'>];
+  const { VM, VDI } = await pool.read({ VM: owner, VDI: refsOf(disks) }, options);
+  await destroyUnused(pool, disks, VDI, new Set([...VM.values()].flatMap(({ VBDs }) => VBDs)), options);
+}
+
+/** Those of the disks that are still there and have no VBD but these. */
+async function destroyUnused(
+  pool: Pool,
+  disks: readonly ObjectId[],
+  records: ReadonlyMap<Ref<'VDI'>, VdiRecord>,
+  ownVbds: ReadonlySet<Ref<'VBD'>>,
+  options: CallOptions,
+): Promise<void> {
   for (const disk of disks) {
     const ref = disk.ref as Ref<'VDI'>;
-    try {
-      const others = (await usersOf(pool, ref, options)).filter((vbd) => vbd.VM !== ownerRef);
-      if (others.length > 0) {
-        throw new ReplicationError(
-          'disk-busy',
-          `Disk "${disk.name}" (${disk.uuid}) on pool "${pool.name}" is not destroyed: another VM uses it`,
-          { retry: 'later', hint: 'detach it there if it is not wanted; a later run cleans it up' },
-        );
-      }
-      await pool.call('VDI.destroy', [ref], options);
-    } catch (error) {
-      if (!isGone(error)) throw error;
+    const record = records.get(ref);
+    if (record === undefined) continue;
+    if (record.VBDs.some((vbd) => !ownVbds.has(vbd))) {
+      throw new ReplicationError(
+        'disk-busy',
+        `Disk "${disk.name}" (${disk.uuid}) on pool "${pool.name}" is not destroyed: another VM uses it`,
+        { retry: 'later', hint: 'detach it there if it is not wanted; a later run cleans it up' },
+      );
     }
+    await unlessGone(pool.call('VDI.destroy', [ref], options));
   }
 }
 
-async function usersOf(pool: Pool, ref: Ref<'VDI'>, options: CallOptions): Promise<readonly VbdRecord[]> {
-  const vbds = await pool.call('VDI.get_VBDs', [ref], options);
-  return Promise.all(vbds.map((vbd) => pool.call('VBD.get_record', [vbd], options)));
+function refsOf(disks: readonly ObjectId[]): readonly Ref<'VDI'>[] {
+  return disks.map(({ ref }) => ref as Ref<'VDI'>);
 }

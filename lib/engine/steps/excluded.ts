@@ -1,6 +1,7 @@
 /** Keeps excluded disks out of source snapshots: their space is not held, and nobody takes them for copied ones. */
 import type { Ref } from '../../xapi';
 import { exclusionMark } from '../../planner/excluded';
+import type { ObservedDisk } from '../../planner/observation';
 import type { Attempt } from '../attempt';
 import { codeOf } from '../errors';
 import { unlessGone } from './destroy';
@@ -10,13 +11,16 @@ import type { FreshDisk, FreshVm } from './read-vm';
  * Takes a snapshot without the excluded disks of the VM, where the release can leave disks out (21.4 and later); else
  * with them, and `dropExcluded` destroys theirs.
  *
+ * @param disks all of the VM, as they were observed
  * @param take the call, given the disks to leave out; with none it must be the call that every release knows
  */
 export async function withoutExcluded<T>(
-  live: Pick<FreshVm, 'disks'>,
+  disks: readonly ObservedDisk[],
   take: (ignoredVdis: readonly Ref<'VDI'>[]) => Promise<T>,
 ): Promise<T> {
-  const excluded = live.disks.filter(isExcluded).map(({ ref }) => ref as Ref<'VDI'>);
+  const excluded = disks
+    .filter(({ vdi }) => exclusionMark(vdi.name) !== null)
+    .map(({ vdi }) => vdi.ref as Ref<'VDI'>);
   try {
     return await take(excluded);
   } catch (error) {

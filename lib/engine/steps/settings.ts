@@ -21,7 +21,7 @@ export async function applySettings(attempt: Attempt, cards: readonly PlannedCar
   const replica = attempt.made.need('replica');
   const source = await sourceRecord(attempt);
   const ref = replica.ref as Ref<'VM'>;
-  const actual = await target.call('VM.get_record', [ref]);
+  const actual = attempt.made.replicaRecord ?? (await target.call('VM.get_record', [ref]));
   const wanted = wantedSettings(settingsOf(source));
   await applyFields(attempt, ref, settingsChange(settingsOf(actual), wanted));
   await applyCards(target, ref, actual, cards);
@@ -58,9 +58,8 @@ async function applyCards(
   actual: VmRecord,
   cards: readonly PlannedCard[],
 ): Promise<void> {
-  const present = await Promise.all(
-    actual.VIFs.map(async (vif) => ({ vif, record: await target.call('VIF.get_record', [vif]) })),
-  );
+  const { VIF } = await target.read({ VIF: actual.VIFs });
+  const present = [...VIF].map(([vif, record]) => ({ vif, record }));
   const keep = new Set<string>();
   const missing: PlannedCard[] = [];
   for (const card of cards) {

@@ -9,19 +9,20 @@ import { stoppable, workOf } from '../attempt';
 import type { Attempt, TakenSnapshot } from '../attempt';
 import { dropExcluded, withoutExcluded } from './excluded';
 import { whileShutDown } from './offline';
-import { readVm } from './read-vm';
+import { readSnapshot, readVm } from './read-vm';
 import type { FreshVm } from './read-vm';
 
 export async function snapshotSource(attempt: Attempt, vm: ObjectId, how: SnapshotHow): Promise<void> {
   const { job, source, context, queues, group } = attempt;
   const options = stoppable(attempt);
   const name = temporaryName(workOf(attempt, 'snapshot'), vm.name);
-  const live = await readVm(source, vm.ref, options);
-  const storages = live.disks.map(({ record }) => record.SR);
+  options.signal?.throwIfAborted();
+  const storages = attempt.sourceDisks.map(({ sr }) => sr.ref);
   // Not stoppable from here to the mark: a call that is given up half way still makes the snapshot.
-  const take = (): Promise<Ref<'VM'>> => queues.onStorage(storages, () => call(attempt, live, vm, name, how));
+  const take = (): Promise<Ref<'VM'>> => queues.onStorage(storages, () => call(attempt, vm, name, how));
   const ref = await (group === null ? take() : group.take(vm, context.signal, take));
-  const whole = await readVm(source, ref);
+  const live = attempt.sourceDisks.map(({ vdi }) => vdi.ref as Ref<'VDI'>);
+  const whole = await readSnapshot(source, ref, live);
   const mark = encode.run({
     v: 1,
     self: whole.record.uuid,
@@ -47,18 +48,12 @@ export async function snapshotSource(attempt: Attempt, vm: ObjectId, how: Snapsh
   attempt.made.snapshot = taken(snapshot, vm, label);
 }
 
-function call(
-  attempt: Attempt,
-  live: FreshVm,
-  vm: ObjectId,
-  name: string,
-  how: SnapshotHow,
-): Promise<Ref<'VM'>> {
+function call(attempt: Attempt, vm: ObjectId, name: string, how: SnapshotHow): Promise<Ref<'VM'>> {
   const { source, job, context } = attempt;
   const ref = vm.ref as Ref<'VM'>;
   const plain = (): Promise<Ref<'VM'>> =>
-    withoutExcluded(live, (ignored) =>
-      source.callTask('VM.snapshot', ignored.length === 0 ? [ref, name] : [ref, name, ignored]),
+    withoutExcluded(attempt.sourceDisks, (ignored) =>
+      source.call('VM.snapshot', ignored.length === 0 ? [ref, name] : [ref, name, ignored]),
     );
   switch (how) {
     case 'plain':

@@ -95,6 +95,31 @@ describe('a process killed between two steps', () => {
     }, 240_000);
   });
 
+  describe('in a run in which nothing changed', () => {
+    test('before and after every step, one after another on the same pools', async () => {
+      await using site = await Site.start();
+      const job = await site.job({ retention: keepLatest(1) });
+      for (const device of [0, 1]) {
+        await guestWrites(site.source.control, 'db1', device, [{ atBytes: mib, lengthBytes: 4096, fill: 5 }]);
+      }
+      expect((await site.run(job)).report.ok).toBe(true);
+      for (const step of [
+        'compare-disk',
+        'keep-disks',
+        'apply-settings',
+        'commit-target',
+        'commit-source',
+        'retire-points',
+        'destroy-point',
+        'destroy-source-snapshot',
+      ] as const) {
+        for (const when of ['started', 'finished'] as const) {
+          await converges(site, { kind: 'step', when, step, nth: 1 }, 1);
+        }
+      }
+    }, 240_000);
+  });
+
   describe('inside a transfer', () => {
     test.each([100_000, 5 * mib, 7 * mib])('after %i bytes were sent', async (bytes) => {
       await using site = await Site.start();
