@@ -6,24 +6,19 @@
  *     npm run demo -- --tamper      # changes one byte of the recovered clone first: must fail
  *     npm run demo -- --keep        # leaves the working folder for a look
  */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { createRequire } from 'node:module';
-import { stripVTControlCharacters } from 'node:util';
-import type { RecoveryPointSummary, ReplicaSummary } from '../lib/engine';
-import { listReplicas } from '../lib/engine';
+import { join } from 'node:path';
 import type { Pool, Ref } from '../lib/xapi';
 import { XapiError } from '../lib/xapi';
+import { cli, Deployment } from './deployment';
 import { changeFiles, checkFilesystem, makeFilesystem, readFile } from './guest-disk';
-import { killAll, run } from './programs';
-import { connected, rootDiskBytes, sourceSpec, startPool, targetSpec, writePoolsFile } from './site';
+import { checkDigests, difference, newest, onlyReplica, traffic } from './look';
+import { killAll } from './programs';
+import { connected, rootDiskBytes, sourceSpec, startPool, targetSpec } from './site';
 import type { DemoPool } from './site';
 import { mib, Story } from './story';
 
-const repository = resolve(__dirname, '..', '..');
-const cli = join(repository, 'dist', 'bundle', 'xenrepl.cjs');
-const stackName = 'xen-replication';
 const tamper = process.argv.includes('--tamper');
 const keep = process.argv.includes('--keep');
 
@@ -33,7 +28,7 @@ interface Stage {
   readonly source: DemoPool;
   readonly target: DemoPool;
   readonly rootImage: string;
-  readonly environment: NodeJS.ProcessEnv;
+  readonly deployment: Deployment;
 }
 
 async function main(): Promise<boolean> {
@@ -74,60 +69,21 @@ async function setUp(story: Story, folder: string, pools: DemoPool[]): Promise<S
   story.say(
     '   VM "db1": root is an ext4 filesystem of 256 MiB with 25 files, data is 8 GiB with 12 MiB in it',
   );
-  const emptyConfiguration = join(folder, 'terraform.rc');
-  writeFileSync(emptyConfiguration, '');
-  writeAppFile(folder);
-  const environment = {
-    XENREPL_POOLS_FILE: writePoolsFile(folder, pools),
-    XENREPL_AIR_GAPPED: 'true',
-    XENREPL_NETWORK_MAP: JSON.stringify({ office: 'dr' }),
-    CDKTF_DISABLE_PLUGIN_CACHE_ENV: 'true',
-    TF_CLI_CONFIG_FILE: emptyConfiguration,
-    CHECKPOINT_DISABLE: '1',
-    FORCE_COLOR: '0',
-  };
-  return { story, folder, source, target, rootImage, environment };
+  const deployment = new Deployment(story, folder, pools, 'main.js', 'xen-replication');
+  return { story, folder, source, target, rootImage, deployment };
 }
 
-/** The app of this repository, run from the demo's own folder so that its state and output stay there. */
-function writeAppFile(folder: string): void {
-  const app = JSON.parse(readFileSync(join(repository, 'cdktf.json'), 'utf8')) as Record<string, unknown>;
-  const main = join(repository, 'dist', 'main.js');
-  writeFileSync(
-    join(folder, 'cdktf.json'),
-    JSON.stringify({ ...app, app: `"${process.execPath}" "${main}"` }),
-  );
-}
-
-async function deploy(stage: Stage, trigger: string): Promise<boolean> {
-  const { exitCode } = await cdktf(stage, ['deploy', '--auto-approve'], trigger);
+async function deploy({ deployment }: Stage, trigger: string): Promise<boolean> {
+  const { exitCode } = await deployment.cdktf(['deploy', '--auto-approve'], { XENREPL_RUN_TRIGGER: trigger });
   return exitCode === 0;
 }
 
-async function cdktf(stage: Stage, args: readonly string[], trigger: string): ReturnType<typeof run> {
-  const bin = createRequire(__filename).resolve('cdktf-cli/bundle/bin/cdktf');
-  return run(process.execPath, [bin, ...args], {
-    cwd: stage.folder,
-    env: { ...stage.environment, XENREPL_RUN_TRIGGER: trigger },
-    show: (line) => {
-      const text = plain(line);
-      if (text !== '') stage.story.say(`   | ${text}`);
-    },
-  });
-}
-
-/** Without the colours and the counter that cdktf redraws below its output: on paper they are noise. */
-function plain(line: string): string {
-  const text = stripVTControlCharacters(line).trimEnd();
-  return /^\d+ Stacks? deploying|^\d+ Stacks? destroying/.test(text) ? '' : text;
-}
-
 async function firstDeploy(stage: Stage): Promise<void> {
-  const { story, target } = stage;
+  const { story, source, target, deployment } = stage;
   story.step('cdktf deploy: provider delivered, job created, first full replication inside apply');
-  const before = await traffic(stage);
+  const before = await traffic(source, target);
   story.check('first cdktf deploy succeeds', await deploy(stage, '1'), 'nothing was installed beforehand');
-  const moved = difference(before, await traffic(stage));
+  const moved = difference(before, await traffic(source, target));
   story.check(
     'the full was sent',
     moved.sentBytes > 0,
@@ -136,7 +92,7 @@ async function firstDeploy(stage: Stage): Promise<void> {
   const replica = await onlyReplica(target);
   const point = newest(replica);
   story.check('the first recovery point is a full', point.kind === 'full', `"${point.name}"`);
-  const state = readState(stage);
+  const state = deployment.state();
   story.check(
     'Terraform state knows the replica',
     state.includes(replica.uuid) && state.includes(point.uuid),
@@ -158,9 +114,9 @@ async function secondDeploy(stage: Stage): Promise<void> {
   const root = await source.control.diskOf(await source.control.vmUuid('db1'), 0);
   for (const { offsetBytes, data } of changes) await source.control.writeDisk(root, offsetBytes, data);
   const changedBytes = changes.reduce((sum, { data }) => sum + data.length, 0);
-  const before = await traffic(stage);
+  const before = await traffic(source, target);
   story.check('second cdktf deploy succeeds', await deploy(stage, '2'), 'trigger "2"');
-  const moved = difference(before, await traffic(stage));
+  const moved = difference(before, await traffic(source, target));
   const point = newest(await onlyReplica(target));
   story.check('the second recovery point is a delta', point.kind === 'delta', `"${point.name}"`);
   story.check(
@@ -183,16 +139,7 @@ async function recover(stage: Stage): Promise<void> {
   story.check('the clone of the recovery point runs', clone.powerState === 'Running', `VM ${clone.uuid}`);
   const disks = await connected(target, (pool) => disksOf(pool, clone.uuid));
   if (tamper) await tamperWith(stage, disks);
-  for (const { device, sourceVdiUuid } of point.disks) {
-    const cloned = disks.get(device) ?? 'none';
-    const wanted = await source.control.digestDisk(sourceVdiUuid);
-    const found = await target.control.digestDisk(cloned);
-    story.check(
-      `disk ${device} of the clone equals the source snapshot`,
-      wanted.sha256 === found.sha256 && wanted.sizeBytes === found.sizeBytes,
-      `sha256 ${found.sha256.slice(0, 16)}… over ${mib(found.sizeBytes)}`,
-    );
-  }
+  await checkDigests(story, source, target, point, 'clone', disks);
   await checkFiles(stage, disks.get('0') ?? 'none');
 }
 
@@ -222,16 +169,10 @@ async function tamperWith(stage: Stage, disks: ReadonlyMap<string, string>): Pro
 }
 
 async function endOfLife(stage: Stage): Promise<void> {
-  const { story, target, environment, folder } = stage;
+  const { story, target, deployment } = stage;
   story.step('terraform plan is clean; destroy keeps the replicas');
-  const stack = join(folder, 'cdktf.out', 'stacks', stackName);
-  const plan = await run('terraform', ['plan', '-detailed-exitcode', '-input=false', '-no-color'], {
-    cwd: stack,
-    env: environment,
-  });
-  if (plan.exitCode !== 0) story.say(plan.output);
-  story.check('terraform plan -detailed-exitcode', plan.exitCode === 0, `exit code ${String(plan.exitCode)}`);
-  const destroyed = await cdktf(stage, ['destroy', '--auto-approve'], '2');
+  await deployment.checkCleanPlan();
+  const destroyed = await deployment.cdktf(['destroy', '--auto-approve'], { XENREPL_RUN_TRIGGER: '2' });
   story.check('cdktf destroy succeeds', destroyed.exitCode === 0, `exit code ${String(destroyed.exitCode)}`);
   const replica = await onlyReplica(target);
   story.check(
@@ -269,38 +210,6 @@ async function disksOf(pool: Pool, vmUuid: string): Promise<ReadonlyMap<string, 
     if (vbd.type === 'Disk') disks.set(vbd.userdevice, await pool.call('VDI.get_uuid', [vbd.VDI]));
   }
   return disks;
-}
-
-async function onlyReplica(target: DemoPool): Promise<ReplicaSummary> {
-  const [replica] = await connected(target, (pool) => listReplicas(pool, null));
-  if (replica === undefined) throw new Error('The target pool has no replica');
-  return replica;
-}
-
-function newest(replica: ReplicaSummary): RecoveryPointSummary {
-  const [point] = replica.points;
-  if (point === undefined)
-    throw new Error(`Replica "${replica.name}" (${replica.uuid}) has no recovery point`);
-  return point;
-}
-
-function readState(stage: Stage): string {
-  return readFileSync(join(stage.folder, `${stackName}.tfstate`), 'utf8');
-}
-
-interface Traffic {
-  readonly readBytes: number;
-  readonly sentBytes: number;
-}
-
-/** Counted by the pools themselves, not by the program that moves the bytes. */
-async function traffic({ source, target }: Stage): Promise<Traffic> {
-  const [exported, imported] = await Promise.all([source.control.counters(), target.control.counters()]);
-  return { readBytes: exported.bytesExported, sentBytes: imported.bytesImported };
-}
-
-function difference(before: Traffic, after: Traffic): Traffic {
-  return { readBytes: after.readBytes - before.readBytes, sentBytes: after.sentBytes - before.sentBytes };
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
