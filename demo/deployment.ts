@@ -83,8 +83,8 @@ export class Deployment {
   }
 }
 
-/** Without the colours and the counter that cdktf redraws below its output: on paper they are noise. */
+/** Without the colours, the wheel and the counter that cdktf redraws below its output: on paper they are noise. */
 function plain(line: string): string {
   const text = stripVTControlCharacters(line).trimEnd();
-  return /^\d+ Stacks? deploying|^\d+ Stacks? destroying/.test(text) ? '' : text;
+  return /^[\u2800-\u28ff] |^\d+ Stacks? (deploying|destroying)/.test(text) ? '' : text;
 }

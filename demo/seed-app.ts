@@ -31,7 +31,7 @@ class SeededSite extends TerraformStack {
       enabled: setting('ENABLED') === 'true',
       schedule: Schedule.every(Duration.minutes(15)),
       rpo: Duration.hours(1),
-      // So that the first run already retires the seed's own snapshot, and the last plan shows that this is no change.
+      // So that the first run already retires the seed's own recovery point, and the last plan shows that this is no change.
       retention: Retention.latest(1),
     });
 

@@ -8,7 +8,7 @@
  */
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { cli, Deployment } from './deployment';
 import { changeFiles, makeFilesystem } from './guest-disk';
 import { checkDigests, difference, newest, onlyReplica, traffic } from './look';
@@ -114,9 +114,10 @@ async function carry(stage: Stage): Promise<Carried> {
     const vm = await pool.call('VM.get_by_uuid', [await source.control.vmUuid('db1')]);
     return pool.call('VM.get_uuid', [await pool.callTask('VM.snapshot', [vm, 'SEED do not delete'])]);
   });
-  const [here, there] = ['paris', 'lyon'].map((site) => join(folder, site));
-  mkdirSync(here ?? '');
-  mkdirSync(there ?? '');
+  const here = join(folder, 'paris', 'db1');
+  const there = join(folder, 'lyon', 'db1');
+  mkdirSync(here, { recursive: true });
+  mkdirSync(dirname(there));
   const exported = await measured(stage, 'seed export (to files)', () =>
     deployment.xenrepl([
       'seed',
@@ -132,9 +133,9 @@ async function carry(stage: Stage): Promise<Carried> {
   story.check('xenrepl seed export succeeds', exported.exitCode === 0, `snapshot ${snapshot}`);
 
   story.step('The files travel by road');
-  renameSync(join(here ?? '', 'db1'), join(there ?? '', 'db1'));
-  for (const name of readdirSync(join(there ?? '', 'db1'))) {
-    story.say(`   ${name}: ${mib(statSync(join(there ?? '', 'db1', name)).size)}`);
+  renameSync(here, there);
+  for (const name of readdirSync(there)) {
+    story.say(`   ${name}: ${mib(statSync(join(there, name)).size)}`);
   }
 
   story.step('At the target: the files become a halted VM. The source is not needed');
@@ -211,16 +212,17 @@ async function firstRun(stage: Stage, carried: Carried): Promise<void> {
 }
 
 async function switchOn(stage: Stage, carried: Carried): Promise<void> {
-  const { story, source, deployment } = stage;
+  const { story, target, deployment } = stage;
   story.step('cdktf deploy with enabled: true; from here the agent keeps the schedule');
   const settings = { ...settingsOf(carried), XENREPL_RUN_TRIGGER: '1', XENREPL_ENABLED: 'true' };
   const deployed = await deploy(stage, settings);
   story.check('cdktf deploy of the enabled job succeeds', deployed.exitCode === 0, 'enabled: true');
-  const gone = await connected(source, async (pool) => {
-    const records = await pool.call('VM.get_all_records', []);
-    return Object.values(records).every(({ uuid }) => uuid !== carried.snapshot);
-  });
-  story.check("retention has retired the seed's snapshot", gone, 'a newer base stands on both sides');
+  const { points } = await onlyReplica(target);
+  story.check(
+    "retention has retired the seed's own recovery point",
+    points.every(({ sourceSnapshotUuid }) => sourceSnapshotUuid !== carried.snapshot),
+    `${String(points.length)} kept, made by a run`,
+  );
   await deployment.checkCleanPlan();
 }
 
