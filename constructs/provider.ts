@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { isAbsolute, join, relative, resolve } from 'node:path';
-import { Annotations, App, Lazy, TerraformStack, Token } from 'cdktf';
+import { join, resolve } from 'node:path';
+import { Annotations, TerraformStack } from 'cdktf';
 import type { Construct } from 'constructs';
 import {
   mirrorFolderName,
@@ -12,6 +12,7 @@ import {
 } from '../lib/delivery';
 import { XenreplProvider } from './bindings/provider';
 import { checkedChoice, checkedText } from './checked';
+import { fromStackFolder } from './stack-path';
 import { deliver, nullProviderAddress } from './stack-delivery';
 import type { RequiredProvider } from './stack-delivery';
 
@@ -125,31 +126,6 @@ function providersOf(stack: TerraformStack): XenReplicationProvider[] {
   return stack.node
     .findAll()
     .filter((node): node is XenReplicationProvider => node instanceof XenReplicationProvider);
-}
-
-/**
- * Terraform runs in the stack's folder, so a path that the user wrote from the app's directory has to start there. An
- * absolute path inside the project becomes relative as well: the output must not differ from machine to machine.
- */
-function fromStackFolder(scope: Construct, poolsFile: string): string {
-  const project = process.cwd();
-  if (Token.isUnresolved(poolsFile) || (isAbsolute(poolsFile) && !isInside(project, poolsFile)))
-    return poolsFile;
-  return Lazy.stringValue({
-    produce: () => {
-      const stack = TerraformStack.of(scope);
-      const { outdir, manifest } = App.of(scope);
-      return relative(
-        resolve(project, outdir, manifest.forStack(stack).workingDirectory),
-        resolve(project, poolsFile),
-      );
-    },
-  });
-}
-
-function isInside(folder: string, file: string): boolean {
-  const path = relative(folder, file);
-  return !path.startsWith('..') && !isAbsolute(path);
 }
 
 function platformProblems(): string[] {

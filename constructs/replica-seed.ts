@@ -1,8 +1,9 @@
 import { Construct } from 'constructs';
 import type { ITerraformDependable } from 'cdktf';
 import { Seed } from './bindings/seed';
-import { checkedChoice, checkedUuids } from './checked';
+import { checkedChoice, checkedText, checkedUuids } from './checked';
 import type { IReplicationJob } from './replication-job';
+import { fromStackFolder } from './stack-path';
 
 /** A copy that was carried by hand, and what it is a copy of. */
 export interface ReplicaSeedProps {
@@ -21,6 +22,12 @@ export interface ReplicaSeedProps {
    * @default 'sampled'
    */
   readonly verify?: 'none' | 'sampled' | 'full';
+  /**
+   * Folder that `xenrepl seed export` wrote, with its digests: the target is compared with these, and no disk of the source
+   * is read. Needed only until the seed is attached. A relative path starts at the directory the app is synthesized in.
+   * @default - none: what is compared is read from both sides
+   */
+  readonly digests?: string;
   /**
    * Sends the blocks that differ; compares in full.
    * @default false - a difference is an error
@@ -43,12 +50,13 @@ export class ReplicaSeed extends Construct {
 
   constructor(scope: Construct, id: string, props: ReplicaSeedProps) {
     super(scope, id);
-    const { job, sourceSnapshotUuid, targetVmUuid, verify, repair } = props;
+    const { job, sourceSnapshotUuid, targetVmUuid, verify, digests, repair } = props;
     checkedUuids('sourceSnapshotUuid', [sourceSnapshotUuid], 'names of snapshots are not unique on a pool');
     checkedUuids('targetVmUuid', [targetVmUuid], 'names of VMs are not unique on a pool');
     if (verify !== undefined) {
       checkedChoice('verify', verify, ['none', 'sampled', 'full'], 'it says how much is compared');
     }
+    if (digests !== undefined) checkedText('digests', digests, 'leave it out to compare with the source');
     if (repair === true && (verify === 'none' || verify === 'sampled')) {
       throw new Error(
         `verify cannot be '${verify}' where repair is true: what was not read cannot be repaired. Leave verify out`,
@@ -60,6 +68,7 @@ export class ReplicaSeed extends Construct {
       sourceSnapshotUuid,
       targetVmUuid,
       ...(verify === undefined ? {} : { verify }),
+      ...(digests === undefined ? {} : { digests: fromStackFolder(this, digests) }),
       ...(repair === undefined ? {} : { repair }),
       ...(job.provider === undefined ? {} : { provider: job.provider }),
     });

@@ -58,7 +58,7 @@ test('a seed follows its job, and a run its seed', () => {
 });
 
 test('the seed of a job made elsewhere, with everything said', () => {
-  const seed = seedWith({ verify: 'full', repair: true });
+  const seed = seedWith({ verify: 'full', repair: true, digests: 'usb/db1' });
   new TerraformOutput(stack, 'vm', { value: seed.sourceVmUuid });
   new TerraformOutput(stack, 'point', { value: seed.recoveryPointUuid });
   seed.importFrom(`munich/${elsewhere.jobId}/${targetVmUuid}`);
@@ -67,6 +67,8 @@ test('the seed of a job made elsewhere, with everything said', () => {
     job_id: elsewhere.jobId,
     verify: 'full',
     repair: true,
+    // Seen from the folder of the stack, where Terraform runs.
+    digests: expect.stringMatching(/^\.\.\/.*usb\/db1$/) as unknown,
   });
   expect(Object.values(output ?? {}).map(({ value }) => value)).toEqual([
     '${xenrepl_seed.seed.recovery_point_uuid}',
@@ -87,6 +89,7 @@ test.each<[string, Partial<ReplicaSeedProps>, string]>([
     { verify: 'some' as 'full' },
     'verify must be "none" or "sampled" or "full", not "some"',
   ],
+  ['no folder', { digests: '' }, 'digests must not be empty: leave it out to compare with the source'],
   [
     'a repair of what is not read',
     { verify: 'sampled', repair: true },

@@ -9,6 +9,10 @@ import * as cdktf from 'cdktf';
 
 export interface SeedConfig extends cdktf.TerraformMetaArguments {
   /**
+  * Folder that `xenrepl seed export` wrote, with its digests: the target is compared with these, and no disk of the source is read. Needed only until the seed is attached. Relative paths start where Terraform runs.
+  */
+  readonly digests?: string;
+  /**
   * Job that goes on from there; it must be defined on the target pool.
   */
   readonly jobId: string;
@@ -84,6 +88,7 @@ export class Seed extends cdktf.TerraformResource {
       connection: config.connection,
       forEach: config.forEach
     });
+    this._digests = config.digests;
     this._jobId = config.jobId;
     this._repair = config.repair;
     this._sourceSnapshotUuid = config.sourceSnapshotUuid;
@@ -95,6 +100,22 @@ export class Seed extends cdktf.TerraformResource {
   // ==========
   // ATTRIBUTES
   // ==========
+
+  // digests - computed: false, optional: true, required: false
+  private _digests?: string; 
+  public get digests() {
+    return this.getStringAttribute('digests');
+  }
+  public set digests(value: string) {
+    this._digests = value;
+  }
+  public resetDigests() {
+    this._digests = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get digestsInput() {
+    return this._digests;
+  }
 
   // id - computed: true, optional: false, required: false
   public get id() {
@@ -211,6 +232,7 @@ export class Seed extends cdktf.TerraformResource {
 
   protected synthesizeAttributes(): { [name: string]: any } {
     return {
+      digests: cdktf.stringToTerraform(this._digests),
       job_id: cdktf.stringToTerraform(this._jobId),
       repair: cdktf.booleanToTerraform(this._repair),
       source_snapshot_uuid: cdktf.stringToTerraform(this._sourceSnapshotUuid),
@@ -222,6 +244,12 @@ export class Seed extends cdktf.TerraformResource {
 
   protected synthesizeHclAttributes(): { [name: string]: any } {
     const attrs = {
+      digests: {
+        value: cdktf.stringToHclTerraform(this._digests),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
+      },
       job_id: {
         value: cdktf.stringToHclTerraform(this._jobId),
         isBlock: false,

@@ -1,12 +1,11 @@
 import { resolve } from 'node:path';
-import { attachSeed, readAllDigests, readManifest, systemClock } from '../../engine';
+import { attachSeed, digestsOf, systemClock } from '../../engine';
 import type { AttachReport, AttachSeedOptions } from '../../engine';
 import { seedJobOf } from '../../planner/seed';
 import { answer } from '../command';
 import type { Command } from '../command';
 import { Connections } from '../connections';
 import { exitCodes } from '../exit-codes';
-import { CliError } from '../failure';
 import { findJob } from '../find-job';
 import { bytes } from '../output/quantities';
 import { table } from '../output/table';
@@ -27,12 +26,13 @@ export interface SeedAttachOptions {
 
 /** Makes an imported VM the replica of a snapshot. */
 export async function seedAttach(command: Command, options: SeedAttachOptions): Promise<number> {
-  const { signal } = command;
+  const { io, signal } = command;
+  const { digests, snapshot } = options;
+  const manifest = digests === null ? null : await digestsOf(resolve(io.cwd, digests), snapshot);
   await using connections = Connections.open(command);
   const target = await connections.named(options.targetPool);
   const job = await findJob(target, options.job, { signal });
   const source = await connections.source(job);
-  const manifest = await digestsOf(command, options);
   const report = await attachShowing(command, {
     source,
     target,
@@ -66,31 +66,6 @@ export async function attachShowing(
   } finally {
     progress.end();
   }
-}
-
-async function digestsOf(
-  { io }: Command,
-  { digests, snapshot }: SeedAttachOptions,
-): Promise<NonNullable<AttachSeedOptions['manifest']> | null> {
-  if (digests === null) return null;
-  const folder = resolve(io.cwd, digests);
-  const manifest = await readManifest(folder);
-  if (manifest === null) {
-    throw new CliError(
-      'seed-file',
-      `${folder} holds no seed: there is no seed.json in it`,
-      'name the exported folder',
-    );
-  }
-  if (manifest.snapshot.uuid !== snapshot) {
-    throw new CliError(
-      'seed-file',
-      `${folder} holds the digests of snapshot ${manifest.snapshot.uuid}, not of ${snapshot}`,
-      'name the folder that was exported from this snapshot',
-      exitCodes.blocked,
-    );
-  }
-  return readAllDigests(folder, manifest);
 }
 
 const columns = [

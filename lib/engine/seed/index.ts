@@ -6,5 +6,6 @@ export { SeedDiffers, SeedRefused } from './errors';
 export { sampleBytesDefault } from './verify';
 export { exportSeed, type ExportReport, type ExportSeedOptions } from './export';
 export type { SeedFiles } from './files/contents';
+export { digestsOf } from './files/digests';
 export { readAllDigests, readManifest, type SeedManifest } from './files/manifest';
 export { importSeed, type ImportReport, type ImportSeedOptions } from './import';

@@ -12,5 +12,6 @@ export { attachSeed } from '../../engine/seed/attach';
 export { checkSeed, readSeed } from '../../engine/seed/check';
 export { detachSeed } from '../../engine/seed/detach';
 export { SeedRefused } from '../../engine/seed/errors';
+export { digestsOf, manifestOf } from '../../engine/seed/files/digests';
 export { endpoint, findPoolsFile, loadPoolsFile } from '../../pools';
 export { Pool, TransportError, XapiError } from '../../xapi';

@@ -75,7 +75,7 @@ export function xenreplProvider(around: Surroundings): Provider<Session> {
 async function configure(config: ValueObject, around: Surroundings): Promise<Session> {
   const engine = await around.loadEngineSide();
   const onUnreachable = config['on_unreachable'] === 'warn' ? 'warn' : 'fail';
-  const common = { engine, onUnreachable, who: around.who, newId: around.newId } as const;
+  const common = { engine, onUnreachable, who: around.who, newId: around.newId, cwd: around.cwd } as const;
   const wanted = config['pools_file'] ?? null;
   if (wanted === UNKNOWN) return { ...common, connections: null };
   const path = typeof wanted === 'string' ? wanted : engine.findPoolsFile(around);

@@ -11,6 +11,8 @@ export interface Session {
   readonly connections: Connections | null;
   /** Whether a target pool that does not answer fails the operation. */
   readonly onUnreachable: 'fail' | 'warn';
+  /** Where relative paths of arguments start. */
+  readonly cwd: string;
   /** Who works here, for locks. */
   readonly who: string;
   /** A new uuid. */

@@ -1,5 +1,8 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { exportSeed } from '../../../lib/engine';
 import { describeSeedConflict } from '../../../lib/planner/seed-describe';
-import { carry, detach } from '../../engine/seed/carried';
+import { carry, detach, seedContext } from '../../engine/seed/carried';
 import { configsOf } from '../../engine/seed/states';
 import { SeedStage } from './seed-stage';
 
@@ -125,6 +128,29 @@ test('content that differs is refused when it is applied, unless it is to be rep
   expect(stage.state()).toBeNull();
   expect((await stage.apply({ ...seed, more: 'repair = true' })).stderr).toBe('');
   expect(await stage.runJob()).toBe('delta');
+});
+
+test('with the digests of the export no disk of the source is read', async () => {
+  const { site, workspace } = stage;
+  await exportSeed({
+    source: await site.connect('source'),
+    of: { kind: 'snapshot', uuid: seed.snapshot },
+    folder: join(workspace.folder, 'usb'),
+    format: 'vhd',
+    compression: 'none',
+    context: seedContext([]),
+  });
+  await stage.apply(null);
+  stage.configure({ ...seed, more: 'digests = "elsewhere"' });
+  expect(flat((await stage.run('plan')).stderr)).toContain('elsewhere holds no seed');
+
+  await site.source.control.resetCounters();
+  const applied = await stage.apply({ ...seed, more: 'verify = "full"\ndigests = "usb"' });
+  expect(applied.stderr).toBe('');
+  expect(await site.source.control.counters()).toMatchObject({ bytesExported: 0 });
+  // Once it is attached nobody asks for the folder any more.
+  rmSync(join(workspace.folder, 'usb'), { recursive: true });
+  expect(await stage.planCode()).toBe(0);
 });
 
 test('a silent target keeps the state; a silent source stops neither plan nor destruction', async () => {

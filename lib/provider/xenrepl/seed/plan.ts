@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { endsWithDetach, seedJobOf } from '../../../planner/seed';
 import type { SeedConflict } from '../../../planner/seed';
 import { describeSeedConflict } from '../../../planner/seed-describe';
@@ -80,6 +81,7 @@ async function check(target: Pool, planned: ValueObject, context: SessionContext
   }
   warnOfRace(job.definition, context);
   if (typeof snapshotUuid !== 'string' || typeof targetVmUuid !== 'string') return;
+  await checkDigests(planned, snapshotUuid, context);
   const { poolName } = job.definition.source;
   const unknown = unknownPool(context, poolName);
   if (unknown !== null) throw new DiagnosticError(error('Unknown Pool', unknown, ['job_id']));
@@ -96,6 +98,19 @@ async function check(target: Pool, planned: ValueObject, context: SessionContext
         'source_snapshot_uuid',
       ]),
     );
+  }
+}
+
+async function checkDigests(
+  { digests = null }: ValueObject,
+  snapshotUuid: string,
+  { configured: { engine, cwd }, report }: SessionContext,
+): Promise<void> {
+  if (typeof digests !== 'string') return;
+  try {
+    await engine.manifestOf(resolve(cwd, digests), snapshotUuid);
+  } catch (failure) {
+    report(error('Digests Do Not Fit', describe(failure), ['digests']));
   }
 }
 

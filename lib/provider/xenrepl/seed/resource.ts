@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { SeedContext, SeedEvent } from '../../../engine/seed/context';
 import type { AttachedSeed } from '../../../engine/seed/check';
 import type { JobDefinition } from '../../../planner/job';
@@ -52,14 +53,19 @@ async function attach(
   const unknown = unknownPool(context, poolName);
   if (unknown !== null) throw new DiagnosticError(error('Unknown Pool', unknown, ['job_id']));
   const targetVmUuid = canonical(text(planned, 'target_vm_uuid'));
+  const snapshotUuid = canonical(text(planned, 'source_snapshot_uuid'));
+  const { digests = null } = planned;
+  const folder = typeof digests === 'string' ? resolve(context.configured.cwd, digests) : null;
+  const manifest = folder === null ? null : await engine.digestsOf(folder, snapshotUuid);
   try {
     const report = await usePool(context, poolName, (source) =>
       engine.attachSeed({
         source,
         target,
         job: seedJobOf(job),
-        snapshotUuid: canonical(text(planned, 'source_snapshot_uuid')),
+        snapshotUuid,
         targetVmUuid,
+        ...(manifest === null ? {} : { manifest }),
         verify: choice(planned, 'verify', ['none', 'sampled', 'full']),
         repair: planned['repair'] === true,
         context: seedContext(context),

@@ -48,6 +48,14 @@ export const seedSchema: Schema = {
         'How the content is compared when it is attached: `full` reads both sides from end to end, `sampled` the first data ' +
         'of each disk, `none` trusts you. Default: `sampled`.',
     },
+    digests: {
+      ...text,
+      optional: true,
+      validate: [check.notEmpty],
+      description:
+        'Folder that `xenrepl seed export` wrote, with its digests: the target is compared with these, and no disk of the ' +
+        'source is read. Needed only until the seed is attached. Relative paths start where Terraform runs.',
+    },
     repair: {
       type: 'bool',
       optional: true,
