@@ -38,7 +38,14 @@ class SeededSite extends TerraformStack {
     const sourceSnapshotUuid = setting('SEED_SNAPSHOT');
     const targetVmUuid = setting('SEED_VM');
     if (sourceSnapshotUuid === '' || targetVmUuid === '') return;
-    const seed = new ReplicaSeed(this, 'db1', { job, sourceSnapshotUuid, targetVmUuid, verify: 'full' });
+    const seed = new ReplicaSeed(this, 'db1', {
+      job,
+      sourceSnapshotUuid,
+      targetVmUuid,
+      // Every byte on the target, with the digests that travelled along: nothing of the source crosses the line.
+      verify: 'full',
+      digests: setting('SEED_DIGESTS'),
+    });
     const trigger = setting('RUN_TRIGGER');
     if (trigger !== '') new ReplicationRun(this, 'run', { job, seeds: [seed], trigger });
   }

@@ -87,7 +87,9 @@ async function readBody(request: IncomingMessage): Promise<string> {
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' });
+  // Kept open, it would be closed after some idle seconds, just as a program that was busy meanwhile sends its next call:
+  // such a call fails, and nobody could tell whether it was carried out.
+  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
   response.end(JSON.stringify(body));
 }
 
