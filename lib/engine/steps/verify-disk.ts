@@ -4,7 +4,7 @@
  */
 import type { Pool, Ref } from '../../xapi';
 import { temporaryName } from '../../planner/marks';
-import type { DiskCopy } from '../../planner/plan';
+import type { BaseDisk, DiskCopy } from '../../planner/plan';
 import type { VerifyMode } from '../../planner/verify';
 import type { Attempt, StagedDisk, TakenDisk } from '../attempt';
 import type { DiskReader } from '../data/extent';
@@ -61,10 +61,10 @@ async function compare(attempt: Attempt, work: Work): Promise<Found> {
       bytesDone,
       bytesExpected: disk.sizeBytes,
     });
-  const [source, target] = await openBoth(attempt, work);
+  const base = mode === 'sampled' ? await readableBase(attempt, copy) : null;
+  const [source, target] = await openBoth(attempt, work, base);
   const { signal } = context;
-  if (copy.kind === 'delta' && mode === 'sampled')
-    return compareDeltas(source, target, { mayMiss: false, signal, onProgress });
+  if (base !== null) return compareDeltas(source, target, { mayMiss: false, signal, onProgress });
   return compareWithSource(source, target, {
     sampleBytes: mode === 'sampled' ? sampleBytes : null,
     signal,
@@ -72,9 +72,23 @@ async function compare(attempt: Attempt, work: Work): Promise<Found> {
   });
 }
 
-async function openBoth(attempt: Attempt, work: Work): Promise<readonly [DiskReader, DiskReader]> {
-  const { copy, mode, disk, staged } = work;
-  const bases = copy.kind === 'delta' && mode === 'sampled' ? copy.base : null;
+/**
+ * The base of a delta, where its data is still there: of a base that was reduced to its list of changed blocks no export
+ * tells what changed, and a sample of the whole disk is read in its stead.
+ */
+async function readableBase({ source, context }: Attempt, copy: DiskCopy): Promise<BaseDisk | null> {
+  if (copy.kind === 'full') return null;
+  const ref = copy.base.sourceVdi.ref as Ref<'VDI'>;
+  const { type } = await source.call('VDI.get_record', [ref], { signal: context.signal });
+  return type === 'cbt_metadata' ? null : copy.base;
+}
+
+async function openBoth(
+  attempt: Attempt,
+  work: Work,
+  bases: BaseDisk | null,
+): Promise<readonly [DiskReader, DiskReader]> {
+  const { copy, disk, staged } = work;
   const source = await open(attempt, attempt.source, {
     vdi: disk.vdi,
     sr: disk.srRef,
