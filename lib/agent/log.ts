@@ -108,6 +108,9 @@ function logRunEvent(
     case 'warning':
       log.warn({ event: event.kind, ...of, vm: event.vm }, event.text);
       return;
+    case 'selection-warning':
+      log.warn({ event: event.kind, ...of }, event.text);
+      return;
     case 'attempt-failed': {
       const { vm, attempt, error, retryInMs } = event;
       log.warn({ event: event.kind, ...of, vm, attempt, error, retryInMs }, 'attempt failed');

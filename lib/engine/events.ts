@@ -39,6 +39,8 @@ export type RunEvent =
       readonly jobName: string;
       readonly vms: number;
     }
+  /** Something about which VMs the job selects that somebody should know. */
+  | { readonly kind: 'selection-warning'; readonly text: string }
   | ({ readonly kind: 'vm-started' } & OfVm)
   | ({ readonly kind: 'lock-waiting'; readonly holder: string; readonly untilMs: number } & OfVm)
   | ({ readonly kind: 'lock-acquired'; readonly number: number } & OfVm)

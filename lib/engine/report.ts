@@ -35,6 +35,8 @@ export interface RunReport {
   readonly startedAtMs: number;
   readonly durationMs: number;
   readonly ok: boolean;
+  /** About the run as a whole; a run that selects no VM is no failure, and is said here. */
+  readonly warnings: readonly string[];
   readonly vms: readonly VmReport[];
 }
 
@@ -66,6 +68,7 @@ export class ReportBuilder {
   readonly #startedMs: number;
   readonly #growing = new Map<string, Growing>();
   readonly #done: VmReport[] = [];
+  readonly #warnings: string[] = [];
   #expected = 0;
 
   constructor(run: string, job: JobDefinition, nowMs: () => number) {
@@ -77,6 +80,7 @@ export class ReportBuilder {
 
   add(event: RunEvent): void {
     if (event.kind === 'run-started') this.#expected = event.vms;
+    if (event.kind === 'selection-warning') this.#warnings.push(event.text);
     if (!('vm' in event)) return;
     const growing = this.#of(event.vm);
     switch (event.kind) {
@@ -116,6 +120,7 @@ export class ReportBuilder {
       ok:
         this.#done.length >= this.#expected &&
         this.#done.every(({ outcome }) => outcome.kind === 'replicated'),
+      warnings: this.#warnings,
       vms: this.#done,
     };
   }

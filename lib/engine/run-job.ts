@@ -15,7 +15,7 @@ import { Queues } from './queues';
 import { replicateVm, summarise } from './replicate-vm';
 import { ReportBuilder } from './report';
 import type { RunReport } from './report';
-import { selectVms } from './select-vms';
+import { selectionWarnings, selectVms } from './select-vms';
 import type { SelectedVm } from './select-vms';
 import { SnapshotGroup } from './snapshot-group';
 
@@ -47,6 +47,7 @@ export async function runJob(options: RunJobOptions): Promise<RunReport> {
   };
   const vms = await selectVms(options.source, job, options.onlyVms ?? null, { signal: context.signal });
   emit({ kind: 'run-started', run: context.runId, jobId: job.jobId, jobName: job.name, vms: vms.length });
+  if (options.onlyVms === undefined) await warnOfSelection(options, vms, emit);
   const queues = new Queues(transfersMax);
   const { groupSkewMs } = job.snapshot;
   const group = groupSkewMs === null ? null : new SnapshotGroup(vms.map(idOf), groupSkewMs, context.clock);
@@ -57,6 +58,18 @@ export async function runJob(options: RunJobOptions): Promise<RunReport> {
   await Promise.all(vms.map((vm) => workers.add(() => runVm(shared, vm))));
   emit({ kind: 'run-finished', run: context.runId });
   return report.finish();
+}
+
+/** A look that fails must not fail a run: what it would have said is not what the run is for. */
+async function warnOfSelection(
+  { job, source, target, context: { signal } }: RunJobOptions,
+  vms: readonly SelectedVm[],
+  emit: (event: RunEvent) => void,
+): Promise<void> {
+  const texts = await selectionWarnings(source, target, job, vms, { signal }).catch((error: unknown) => [
+    `could not look for VMs that the job has lost: ${error instanceof Error ? error.message : String(error)}`,
+  ]);
+  for (const text of texts) emit({ kind: 'selection-warning', text });
 }
 
 /** What the VMs of a run have in common. */

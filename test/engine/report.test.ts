@@ -83,10 +83,12 @@ test('the report says what was done, in the order of the disks', () => {
     copied('10', 7),
     copied('0', 9),
     ended(replicated),
+    { kind: 'selection-warning', text: 'no VM bears tag "gold"' },
   ];
   expect(report(...events)).toEqual({
     run: 'run-1',
     job: { id: 'gold', name: 'Gold' },
+    warnings: ['no VM bears tag "gold"'],
     startedAtMs: 1_001_000,
     durationMs: 3000,
     ok: true,

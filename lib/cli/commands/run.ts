@@ -55,5 +55,6 @@ function print({ json, out, err }: Command, report: RunReport): void {
     return;
   }
   out.lines(reportLines(report, out.width));
+  err.lines(report.warnings.map((text) => `warning: job "${report.job.name}": ${text}`));
   err.lines(failureLinesOf(report));
 }

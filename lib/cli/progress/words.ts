@@ -10,7 +10,8 @@ export function wordsFor(event: RunEvent): readonly string[] {
   if (event.kind === 'run-started') {
     return [`run ${event.run} of job "${event.jobName}": ${counted(event.vms, 'VM')}`];
   }
-  if (event.kind === 'run-finished') return [];
+  // Told once, at the end, where nobody overlooks it.
+  if (event.kind === 'run-finished' || event.kind === 'selection-warning') return [];
   return sentences(event).map((sentence) => `${event.vm.name}: ${sentence}`);
 }
 

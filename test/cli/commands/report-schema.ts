@@ -57,6 +57,7 @@ const runReport = z.strictObject({
   startedAtMs: count,
   durationMs: count,
   ok: z.boolean(),
+  warnings: z.array(z.string()),
   vms: z.array(vmReport),
 });
 
@@ -67,6 +68,7 @@ export const reportLine = runReport.extend({ kind: z.literal('report') });
 export const eventLine = z.looseObject({
   kind: z.enum([
     'run-started',
+    'selection-warning',
     'vm-started',
     'lock-waiting',
     'lock-acquired',

@@ -145,9 +145,10 @@ test('a VM that is gone beside one that is not ends in 5', async () => {
 test('a job that selects nothing says so, and that is no failure', async () => {
   await using site = await pools();
   await site.storeJob({ selection: { uuids: [], tags: ['nobody'] } });
-  const { code, stdout } = await site.called(argv);
+  const { code, stdout, stderr } = await site.called(argv);
   expect(code).toBe(0);
   expect(stdout).toContain('job "site" selects no VM at present: nothing was replicated\n');
+  expect(stderr).toContain('warning: job "site": no VM of the source pool bears tag "nobody"\n');
 });
 
 test('--vm restricts a run; a VM of another job is refused and the own ones are named', async () => {

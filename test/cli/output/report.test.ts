@@ -56,7 +56,15 @@ function failed(kind: Exclude<VmReport['outcome']['kind'], 'replicated'>): VmRep
 }
 
 function report(...vms: VmReport[]): RunReport {
-  return { run: 'r', job: { id: 'j', name: 'nightly' }, startedAtMs: 0, durationMs: 75_000, ok: false, vms };
+  return {
+    run: 'r',
+    job: { id: 'j', name: 'nightly' },
+    startedAtMs: 0,
+    durationMs: 75_000,
+    ok: false,
+    warnings: [],
+    vms,
+  };
 }
 
 test('a table of disks, a table of VMs, and the sum', () => {
