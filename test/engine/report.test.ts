@@ -83,7 +83,7 @@ test('the report says what was done, in the order of the disks', () => {
     copied('10', 7),
     copied('0', 9),
     ended(replicated),
-    { kind: 'selection-warning', text: 'no VM bears tag "gold"' },
+    { kind: 'selection-warning', text: 'no VM bears tag "gold"' } as const,
   ];
   expect(report(...events)).toEqual({
     run: 'run-1',
