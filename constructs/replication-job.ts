@@ -129,6 +129,11 @@ export interface ReplicationJobProps {
    */
   readonly jobId?: string;
   /**
+   * Identity of its schedule, for a job that goes on with the replicas of Xen Orchestra, or hands its own over.
+   * @default - made from the job id
+   */
+  readonly scheduleId?: string;
+  /**
    * Provider to use.
    * @default - the stack's XenReplicationProvider without an alias
    */
@@ -224,7 +229,8 @@ function checkProps(props: ReplicationJobProps): void {
   if (isEmpty(vmUuids) && isEmpty(vmTags)) {
     throw new Error('vmUuids or vmTags must name at least one VM or tag: a job without VMs protects nothing');
   }
-  if (props.jobId !== undefined) checkJobId(props.jobId);
+  if (props.jobId !== undefined) checkJobId('jobId', props.jobId, 'from the name');
+  if (props.scheduleId !== undefined) checkJobId('scheduleId', props.scheduleId, 'from the job id');
   if (props.concurrency !== undefined) {
     checkedInteger('concurrency', props.concurrency, {
       min: 1,
@@ -263,11 +269,11 @@ function checkPace({ schedule, rpo, jitter }: ReplicationJobProps): void {
   }
 }
 
-function checkJobId(jobId: string): void {
-  if (Token.isUnresolved(jobId) || /^[\w.-]{1,64}$/.test(jobId)) return;
+function checkJobId(name: string, id: string, otherwise: string): void {
+  if (Token.isUnresolved(id) || /^[\w.-]{1,64}$/.test(id)) return;
   throw new Error(
-    `jobId must be a uuid, or up to 64 letters, digits, dots, dashes and underscores, not "${jobId}": ` +
-      'it stands inside keys on the pool. Leave it out to have it made from the name',
+    `${name} must be a uuid, or up to 64 letters, digits, dots, dashes and underscores, not "${id}": ` +
+      `it stands inside keys on the pool. Leave it out to have it made ${otherwise}`,
   );
 }
 

@@ -77,6 +77,10 @@ export interface JobConfig extends cdktf.TerraformMetaArguments {
   */
   readonly schedule?: JobSchedule;
   /**
+  * Identity of the job's schedule, kept on every recovery point. Only a job that goes on with Xen Orchestra's replicas, or hands its own over, needs to name one. Default: made from the job id.
+  */
+  readonly scheduleId?: string;
+  /**
   * How the source snapshot is taken.
   */
   readonly snapshot?: JobSnapshot;
@@ -1589,6 +1593,7 @@ export class Job extends cdktf.TerraformResource {
     this._retention.internalValue = config.retention;
     this._rpo = config.rpo;
     this._schedule.internalValue = config.schedule;
+    this._scheduleId = config.scheduleId;
     this._snapshot.internalValue = config.snapshot;
     this._sourcePool = config.sourcePool;
     this._targetPool = config.targetPool;
@@ -1881,9 +1886,20 @@ export class Job extends cdktf.TerraformResource {
     return this._schedule.internalValue;
   }
 
-  // schedule_id - computed: true, optional: false, required: false
+  // schedule_id - computed: true, optional: true, required: false
+  private _scheduleId?: string; 
   public get scheduleId() {
     return this.getStringAttribute('schedule_id');
+  }
+  public set scheduleId(value: string) {
+    this._scheduleId = value;
+  }
+  public resetScheduleId() {
+    this._scheduleId = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get scheduleIdInput() {
+    return this._scheduleId;
   }
 
   // snapshot - computed: true, optional: true, required: false
@@ -2027,6 +2043,7 @@ export class Job extends cdktf.TerraformResource {
       retention: jobRetentionToTerraform(this._retention.internalValue),
       rpo: cdktf.stringToTerraform(this._rpo),
       schedule: jobScheduleToTerraform(this._schedule.internalValue),
+      schedule_id: cdktf.stringToTerraform(this._scheduleId),
       snapshot: jobSnapshotToTerraform(this._snapshot.internalValue),
       source_pool: cdktf.stringToTerraform(this._sourcePool),
       target_pool: cdktf.stringToTerraform(this._targetPool),
@@ -2140,6 +2157,12 @@ export class Job extends cdktf.TerraformResource {
         isBlock: true,
         type: "struct",
         storageClassType: "JobSchedule",
+      },
+      schedule_id: {
+        value: cdktf.stringToHclTerraform(this._scheduleId),
+        isBlock: false,
+        type: "simple",
+        storageClassType: "string",
       },
       snapshot: {
         value: jobSnapshotToHclTerraform(this._snapshot.internalValue),

@@ -242,6 +242,16 @@ test('a job that was deleted on the pool is planned anew, and goes on as before'
   expect(stage.state()).toEqual(before);
 });
 
+test('a job takes the ids of another tool’s, keeps them, and changes its schedule’s in place', async () => {
+  await stage.apply(job('job_id = "of-xen-orchestra"\nschedule_id = "hourly"'));
+  expect(stage.state()).toMatchObject({ job_id: 'of-xen-orchestra', schedule_id: 'hourly', revision: 1 });
+  expect((await stage.run('plan', '-detailed-exitcode')).code).toBe(0);
+  await stage.apply(job('job_id = "of-xen-orchestra"\nschedule_id = "daily"'));
+  expect(stage.state()).toMatchObject({ schedule_id: 'daily', revision: 2 });
+  await stage.apply(job('job_id = "of-xen-orchestra"'));
+  expect(stage.state()).toMatchObject({ schedule_id: 'daily', revision: 2 });
+});
+
 test('a change made on the pool is shown and undone', async () => {
   await stage.apply(job());
   stage.changeOnPool((definition) => ({ ...definition, concurrency: 9 }));

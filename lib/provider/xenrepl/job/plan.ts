@@ -26,6 +26,7 @@ const inDefinition = [
   'on_missing_base',
   'on_divergence',
   'concurrency',
+  'schedule_id',
   'initial_copy',
   'rpo',
   'jitter',
@@ -88,7 +89,7 @@ async function freshIdentity(target: Pool, { config, planned, context }: Draft):
   return {
     job_id: jobId,
     id: typeof jobId === 'string' ? canonical(jobId) : UNKNOWN,
-    schedule_id: UNKNOWN,
+    schedule_id: config['schedule_id'] ?? UNKNOWN,
     target_pool_uuid: target.uuid,
   };
 }

@@ -38,7 +38,9 @@ async function create(planned: ValueObject, context: SessionContext): Promise<Va
     if (state.kind === 'live') throw existsAlready(target, jobId);
     const definition = toDefinition(planned, {
       jobId,
-      scheduleId: state.kind === 'tombstone' ? state.definition.scheduleId : engine.defaultScheduleId(jobId),
+      scheduleId:
+        namedSchedule(planned) ??
+        (state.kind === 'tombstone' ? state.definition.scheduleId : engine.defaultScheduleId(jobId)),
       sourcePoolUuid: await sourcePoolUuid(planned, context),
       targetPoolUuid: target.uuid,
       srUuid: await srUuid(target, planned, context),
@@ -94,7 +96,7 @@ async function update(
     }
     const definition = toDefinition(planned, {
       jobId,
-      scheduleId: found.definition.scheduleId,
+      scheduleId: namedSchedule(planned) ?? found.definition.scheduleId,
       sourcePoolUuid: await sourcePoolUuid(planned, context),
       targetPoolUuid: target.uuid,
       srUuid: await srUuid(target, planned, context),
@@ -258,4 +260,10 @@ function changedMeanwhile(target: Pool, jobId: string, how: string): Error {
     `Job ${jobId} on pool "${target.name}" was changed by somebody else since it was last read: ${how}. Nothing was ` +
       'written. Plan again, with refresh.',
   );
+}
+
+/** Null where neither the configuration nor the state names one. */
+function namedSchedule(planned: ValueObject): string | null {
+  const named = knownText(planned['schedule_id']);
+  return named === null ? null : canonical(named);
 }

@@ -166,7 +166,16 @@ export const jobSchema: Schema = {
         'Identity of the job on the target pool, fixed at creation. Default: made from the target pool and the name.',
     },
     id: { ...computed, description: 'The job id.' },
-    schedule_id: { ...computed, description: "Identity of the job's schedule." },
+    schedule_id: {
+      ...text,
+      optional: true,
+      computed: true,
+      validate: [check.jobId],
+      sameAs: sameButForCase,
+      description:
+        "Identity of the job's schedule, kept on every recovery point. Only a job that goes on with Xen Orchestra's " +
+        'replicas, or hands its own over, needs to name one. Default: made from the job id.',
+    },
     source_pool_uuid: {
       ...computed,
       description: 'Uuid of the source pool; null where it did not answer when the job was created.',
