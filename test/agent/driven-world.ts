@@ -187,6 +187,7 @@ export class DrivenWorld implements World {
       startedAtMs,
       durationMs,
       ok: outcome.kind === 'replicated',
+      warnings: [],
       vms: [{ vm, outcome, durationMs, attempts: 1, disks: [disk], warnings: [], notes: [] }],
     };
   }
