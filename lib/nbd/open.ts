@@ -32,6 +32,8 @@ export interface NbdServer {
 }
 
 export interface NbdTimings {
+  /** For the TCP connection alone: packets that a firewall swallows are not waited for as long as a slow storage. */
+  readonly connectMaxMs: number;
   /** For everything from the first packet to an export that can be read; the server attaches the disk meanwhile. */
   readonly openMaxMs: number;
   /** Silence while a reply is due. */
@@ -70,7 +72,7 @@ export async function openExport(
   either.addEventListener('abort', stop, { once: true });
   if (either.aborted) stop();
   try {
-    await established(plain, 'connect', where);
+    await connected(plain, where, timings.connectMaxMs);
     await startTls(plain, where, timings);
     const socket = await secured(plain, server, where);
     return await nameExport(socket, server, where, timings);
@@ -166,6 +168,17 @@ async function nameExport(
   return { socket, source: new ByteSource(socket, where, timings.silenceMaxMs), sizeBytes };
 }
 
+async function connected(plain: Socket, where: string, maxMs: number): Promise<void> {
+  const timer = setTimeout(() => {
+    plain.destroy(new NbdError('timeout', where, `no connection within ${String(maxMs)} ms`));
+  }, maxMs);
+  try {
+    await established(plain, 'connect', where);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 function established(socket: Socket, event: 'connect' | 'secureConnect', where: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const off = (): void => void socket.off(event, onOpen).off('error', onError).off('close', onClose);
@@ -177,8 +190,14 @@ function established(socket: Socket, event: 'connect' | 'secureConnect', where: 
       off();
       reject(new NbdError(event === 'connect' ? 'connection' : 'tls', where, what, cause));
     };
-    const onError = (error: Error): void =>
-      fail(event === 'connect' ? `no connection: ${error.message}` : `no TLS: ${error.message}`, error);
+    const onError = (error: Error): void => {
+      if (error instanceof NbdError) {
+        off();
+        reject(error);
+      } else {
+        fail(`${event === 'connect' ? 'no connection' : 'no TLS'}: ${error.message}`, error);
+      }
+    };
     const onClose = (): void => fail('closed while the connection was being made');
     socket.once(event, onOpen).once('error', onError).once('close', onClose);
     if (socket.destroyed) onClose();

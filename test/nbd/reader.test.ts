@@ -210,14 +210,14 @@ describe('what is refused', () => {
   );
 
   test('silence: while opening, and while a reply is due', async () => {
-    const timings = { openMaxMs: 300, silenceMaxMs: 100 };
+    const timings = { connectMaxMs: 20_000, openMaxMs: 300, silenceMaxMs: 100 };
     await using mute = await fakeNbd({ greeting: null });
     await expect(openReader([serverAt(mute.port)], { timings, failuresMax: 0 })).rejects.toMatchObject({
       kind: 'timeout',
     });
     await using deaf = await fakeNbd({ answer: () => undefined });
     const reader = await openReader([serverAt(deaf.port)], {
-      timings: { openMaxMs: 20_000, silenceMaxMs: 100 },
+      timings: { connectMaxMs: 20_000, openMaxMs: 20_000, silenceMaxMs: 100 },
       failuresMax: 0,
     });
     await expect(readAll(reader, one)).rejects.toMatchObject({ kind: 'timeout' });

@@ -34,7 +34,7 @@ export function openReader(
     requestBytesMax: 256 * 1024,
     failuresMax: 2,
     retryDelayMs: 1,
-    timings: { openMaxMs: 20_000, silenceMaxMs: 20_000 },
+    timings: { connectMaxMs: 20_000, openMaxMs: 20_000, silenceMaxMs: 20_000 },
     signal: new AbortController().signal,
     ...changes,
   });

@@ -42,7 +42,7 @@ export const nbdLimits: NbdLimits = {
   requestBytesMax: 512 * 1024,
   failuresMax: 4,
   retryDelayMs: 500,
-  timings: { openMaxMs: 120_000, silenceMaxMs: 120_000 },
+  timings: { connectMaxMs: 15_000, openMaxMs: 120_000, silenceMaxMs: 120_000 },
 };
 
 /** Walking the logs of a chain takes the storage a while. */

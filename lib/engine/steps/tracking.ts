@@ -1,6 +1,6 @@
 /** Changed-block tracking on the source: turning it on, and keeping nothing but its list. */
 import type { Ref } from '../../xapi';
-import { encode } from '../../planner/keys';
+import { encode, otherSourceCommits } from '../../planner/keys';
 import type { ObjectId } from '../../planner/observation';
 import { stoppable } from '../attempt';
 import type { Attempt } from '../attempt';
@@ -53,8 +53,11 @@ export async function dropSnapshotData(attempt: Attempt): Promise<void> {
   }
 }
 
-/** Without its list a disk without data is worth nothing, and another snapshot's disk is not ours. */
+/** Without its list a disk without data is worth nothing; and what another job, target or snapshot needs is not ours. */
 function assertDroppable(attempt: Attempt, { disks, record }: FreshVm): void {
+  const { job } = attempt;
+  const others = otherSourceCommits(record.other_config, record.uuid, job.jobId, job.target.srUuid);
+  if (others.length > 0) throw new StalePlan(`other jobs or targets need it: ${others.join(', ')}`);
   const taken = attempt.made.need('snapshot').disks;
   for (const { device, record: vdi } of disks) {
     const known = taken.some((disk) => disk.vdi.uuid === vdi.uuid);
