@@ -29,7 +29,7 @@ export interface RunLock {
   /**
    * Reads the lock again and renews it; throws `lock-lost` unless it is ours with enough lease left. Returns the target
    * coordinator's time.
-   * To be called right before a swap, a commit or a destruction.
+   * To be called right before an upload, a swap, a commit or a destruction.
    */
   check(options?: CallOptions): Promise<number>;
   /** Lets others in. Bounded, never throws: an unreleased lock runs out by itself. */
@@ -135,8 +135,13 @@ class HeldLock implements RunLock {
   }
 
   async check(options: CallOptions = {}): Promise<number> {
-    await this.#renewing;
-    return this.#renew(options);
+    // One after another: two at the same second would write the same key.
+    const checking = this.#renewing.then(() => this.#renew(options));
+    this.#renewing = checking.then(
+      () => undefined,
+      () => undefined,
+    );
+    return checking;
   }
 
   async release(): Promise<void> {
@@ -167,10 +172,13 @@ class HeldLock implements RunLock {
         return;
       }
       // A failed renewal is not the end: the next one, or the check before anything irreversible, decides.
-      this.#renewing = this.#renew({ signal: this.#stop.signal, timeoutMs: renewEveryMs }).then(
-        () => undefined,
-        () => undefined,
-      );
+      const options = { signal: this.#stop.signal, timeoutMs: renewEveryMs };
+      this.#renewing = this.#renewing
+        .then(() => this.#renew(options))
+        .then(
+          () => undefined,
+          () => undefined,
+        );
       await this.#renewing;
     }
   }

@@ -95,7 +95,12 @@ export class Admin {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.once('error', reject);
-        response.once('end', () => resolve(Buffer.concat(chunks)));
+        response.once('end', () => {
+          const body = Buffer.concat(chunks);
+          if (response.statusCode === 200) resolve(body);
+          else
+            reject(new CallRefused(method, `HTTP ${String(response.statusCode)}`, [body.toString('utf8')]));
+        });
       });
       sent.end(body ?? undefined);
     });

@@ -22,7 +22,7 @@ export interface Result {
 /** Old pools answer more slowly, and what one point left unnoticed must not spoil all that follow. */
 const pointsPerStageMax = 12;
 /** A point that hangs must not hang the table. */
-const pointMaxMs = 120_000;
+const pointMaxMs = 180_000;
 const nothing: Row = { first: '', next: '', digests: '', leftovers: '' };
 
 /** Points that are played on the same pools: the same for a choice, however many processes play. */

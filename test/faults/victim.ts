@@ -47,7 +47,7 @@ export interface VictimOutput {
 const calls: ChangingCall[] = [];
 
 function isChange(method: string): boolean {
-  return !/^(session\.|\w+\.get_|system\.)/.test(method);
+  return !/^(session\.|\w+\.get_|system\.|event\.)/.test(method);
 }
 
 function die(): void {

@@ -126,7 +126,11 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
       clock: context.clock,
       signal,
       limits: attempt.limits,
-      assertQuiet: () => assertQuiet(target, staged.vdi, context.clock, signal, { signal }),
+      assertQuiet: async () => {
+        // A run that slept between two segments may wake up to find that its disk has become the replica's.
+        await attempt.lock.check({ signal });
+        await assertQuiet(target, staged.vdi, context.clock, signal, { signal });
+      },
       onSegment: (segment, bytesSent) =>
         context.emit({ kind: 'segment-confirmed', vm, device: copy.device, segment, bytesSent }),
       checkpoints: progress,

@@ -173,7 +173,8 @@ async function copy(stage: Stage, operation: Operation): Promise<void> {
     else if (operation === 'VM.copy') await target.call(operation, replica.ref, 'mine', 'OpaqueRef:NULL');
     else await target.call(operation, replica.ref, 'mine');
   } catch (error) {
-    const refused = error instanceof CallRefused && refusals.has(error.code);
+    const refused =
+      error instanceof CallRefused && (refusals.has(error.code) || error.code.startsWith('HTTP 5'));
     if (!refused) throw error;
   }
 }

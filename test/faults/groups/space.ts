@@ -1,5 +1,6 @@
 /** Storage is full, or chains of disks are as long as they may be. */
 import type { SimulatorSpec } from '../../../lib/simulator';
+import { vmRecord } from '../../engine/seed/carried';
 import { Wrong } from '../judge';
 import { attachDisk, destroyVm } from '../people';
 import type { FaultPoint, Group } from '../point';
@@ -83,7 +84,7 @@ function fullAtSourceSnapshot(): FaultPoint {
   return {
     name: 'the source has no room for a snapshot',
     from: 'empty',
-    spec: spec({ source: { type: 'lvm', sizeBytes: 44 * mib } }),
+    spec: spec({ source: { type: 'lvm', sizeBytes: 60 * mib } }),
     play: async (stage, random) => {
       await stage.fill(0, 0, 8 * mib, 0x11);
       await stage.write(random);
@@ -136,9 +137,8 @@ interface Guest {
 /** A VM of somebody else's on the target. */
 async function otherGuest(stage: Stage): Promise<Guest> {
   const { target } = stage.admin;
-  const templates = (await target.call('VM.get_by_name_label', 'Other install media')) as readonly string[];
-  const vm = await target.text('VM.clone', templates[0] ?? '', 'somebody');
-  await target.call('VM.set_is_a_template', vm, false);
+  const record = vmRecord({ name_label: 'somebody', memory_static_max: 256 * mib }, {});
+  const vm = await target.text('VM.create', { ...record });
   const vdi = await attachDisk(stage, 'target', vm, '0', 'somebody’s').catch(async (error: unknown) => {
     await target.call('VM.destroy', vm);
     throw error;
