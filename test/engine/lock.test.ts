@@ -65,6 +65,14 @@ describe('the run lock', () => {
     await lock.release();
   });
 
+  test('is renewed once by checks that come together, as those of several disks do', async () => {
+    const target = await site.connect('target');
+    const lock = await acquireLock(target, name, context(), 0, () => undefined);
+    await site.target.control.advanceClock(leaseMs * 0.75);
+    await expect(Promise.all([lock.check(), lock.check(), lock.check()])).resolves.toHaveLength(3);
+    await lock.release();
+  });
+
   test('racing for an expired lock lets exactly one in', async () => {
     const target = await site.connect('target');
     const dead = await acquireLock(target, name, context(), 0, () => undefined);

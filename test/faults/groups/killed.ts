@@ -17,21 +17,23 @@ import { busyDisks, until } from '../wait';
 export interface CallsSeen {
   readonly first: readonly ChangingCall[];
   readonly later: readonly ChangingCall[];
+  /** Of a run that finds nothing changed. */
+  readonly idle: readonly ChangingCall[];
 }
 
 export async function watchCalls(victims: Victims, random: Random): Promise<CallsSeen> {
   await using stage = await Stage.open(victims);
   const seen: (readonly ChangingCall[])[] = [];
-  for (let run = 0; run < 3; run += 1) {
-    await stage.write(random);
+  for (let run = 0; run < 4; run += 1) {
+    if (run < 3) await stage.write(random);
     const { output } = await victims.start(stage, null).ended;
     if (output?.report?.ok !== true)
       throw new Error(`a run without faults failed: ${JSON.stringify(output)}`);
     seen.push(output.calls);
   }
   // The third one also destroys what the second superseded.
-  const [first = [], , later = []] = seen;
-  return { first, later };
+  const [first = [], , later = [], idle = []] = seen;
+  return { first, later, idle };
 }
 
 export function killedGroups(calls: CallsSeen): readonly Group[] {
@@ -45,6 +47,11 @@ export function killedGroups(calls: CallsSeen): readonly Group[] {
       title: 'killed after a call, later run',
       outcome: 'as in a first run; older points stay as they were',
       points: calls.later.map((call) => killedAfter(call, 'replica')),
+    },
+    {
+      title: 'killed after a call, nothing has changed',
+      outcome: 'as in a later run',
+      points: calls.idle.map((call) => killedAfter(call, 'replica', false)),
     },
     {
       title: 'killed inside a transfer',
@@ -89,12 +96,12 @@ export function killedGroups(calls: CallsSeen): readonly Group[] {
   ];
 }
 
-function killedAfter(call: ChangingCall, from: Start): FaultPoint {
+function killedAfter(call: ChangingCall, from: Start, writes = true): FaultPoint {
   return {
     name: `${call.side} ${call.method} #${String(call.nth)}`,
     from,
     play: async (stage, random) => {
-      await stage.write(random);
+      if (writes) await stage.write(random);
       const { killed } = await stage.victims.start(stage, call).ended;
       if (!killed) throw new Wrong([`the run made no ${call.method} #${String(call.nth)}`]);
       await afterDeath(stage);
