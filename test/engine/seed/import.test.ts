@@ -3,6 +3,7 @@ import { cpSync, existsSync, readFileSync, statSync, truncateSync, utimesSync, w
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import type { Ref } from '../../../lib/xapi';
 import { readAllDigests } from '../../../lib/engine';
 import { compareNewest, disksOf, leftovers } from '../inspect';
 import { defaultSpec, guestWrites, Site } from '../site';
@@ -256,16 +257,56 @@ describe('a seed carried as files', () => {
     });
   });
 
-  test('an SR that is not there, too small, or that keeps raw disks is refused before anything is made', async () => {
+  test('an SR that is not there or too small is refused before anything is made', async () => {
+    const [source, target] = defaultSpec.pools;
+    if (source === undefined || target === undefined) throw new Error('no pools');
+    await using other = await Site.start({
+      pools: [
+        source,
+        {
+          ...target,
+          srs: [...target.srs, { name: 'small', type: 'ext', sizeBytes: mib }],
+        },
+      ],
+    });
+    await guestWrites(other.source.control, 'db1', 0, [{ atBytes: 0, lengthBytes: 3 * mib, fill: 0x11 }]);
+    await exported(other, folder.path);
+    const pool = await other.connect('target');
+    const into = async (name: string): Promise<void> => {
+      const [sr] = await pool.call('SR.get_by_name_label', [name]);
+      const srUuid =
+        sr === undefined ? 'f0000000-0000-4000-8000-000000000000' : await pool.call('SR.get_uuid', [sr]);
+      await imported(other, { kind: 'folder', path: folder.path }, { srUuid });
+    };
+    await expect(into('none')).rejects.toThrow('pool "target" has no SR f0000000');
+    await expect(into('small')).rejects.toThrow(/SR "small" \(.*\): it needs 4\.00 MiB, 1\.00 MiB are free/);
+    expect(Object.keys((await other.target.control.inventory())['VDI'] ?? {})).toEqual([]);
+  });
+
+  test('a disk that somebody gave to another VM meanwhile is neither written to nor destroyed', async () => {
     await exported(site, folder.path);
-    await expect(
-      imported(
-        site,
-        { kind: 'folder', path: folder.path },
-        { srUuid: 'f0000000-0000-4000-8000-000000000000' },
-      ),
-    ).rejects.toThrow('pool "target" has no SR f0000000');
-    expect(Object.keys((await site.target.control.inventory())['VDI'] ?? {})).toEqual([]);
+    await site.target.control.addFault({
+      match: { transfer: 'import' },
+      skip: 1,
+      effect: { kind: 'cut', afterBytes: mib },
+    });
+    await expect(imported(site, { kind: 'folder', path: folder.path })).rejects.toThrow();
+    const target = await site.connect('target');
+    const [begun] = Object.entries(await target.call('VM.get_all_records', [])).filter(
+      ([, { is_control_domain: is }]) => !is,
+    );
+    const theirs = await target.callTask('VM.clone', [begun?.[0] as Ref<'VM'>, 'theirs']);
+    const [vdi] = Object.values(await target.call('VDI.get_all_records', [])).filter(
+      ({ name_label: name }) => name === 'root',
+    );
+    for (const vbd of vdi?.VBDs ?? []) {
+      const record = await target.call('VBD.get_record', [vbd]);
+      await target.call('VBD.create', [{ ...record, VM: theirs, userdevice: '7', bootable: false }]);
+    }
+    await expect(imported(site, { kind: 'folder', path: folder.path })).rejects.toMatchObject({
+      code: 'seed-refused',
+      message: expect.stringMatching(/its disk 0, "root" \(.*\), is attached to VM "theirs"/) as string,
+    });
   });
 
   test('stopped by the user, it can be gone on with', async () => {
