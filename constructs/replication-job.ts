@@ -246,9 +246,21 @@ function checkProps(props: ReplicationJobProps): void {
       because: 'two is a copy and what changed since, and storage refuses chains of more than 30',
     });
   }
+  checkRetention(props);
   checkPolicies(props);
   checkPace(props);
   checkNetworkMap(props.networkMap ?? {});
+}
+
+/** Besides its recovery points a chain holds the live disk's layer, and needs room for that of the next run. */
+function checkRetention({ retention, maxChainDepth = 28 }: ReplicationJobProps): void {
+  const latest = retention?.toAttributes().latest;
+  if (latest === undefined || Token.isUnresolved(latest) || Token.isUnresolved(maxChainDepth)) return;
+  if (latest <= maxChainDepth - 2) return;
+  throw new Error(
+    `retention must not keep more than ${maxChainDepth - 2} latest points with maxChainDepth ${maxChainDepth}, and ${latest} ` +
+      "is more: each is a layer of its disks' chains, and every run after that would be put off",
+  );
 }
 
 /** Whether the schedule can keep the promise, and the jitter the schedule. */

@@ -182,6 +182,11 @@ describe('refusals name the property, what is allowed, and why', () => {
       'limits.transfersPerSr must be an integer from 1 to 64, not 0: each takes a connection',
     ],
     [
+      'more points than a chain has room for',
+      { retention: Retention.latest(27) },
+      'retention must not keep more than 26 latest points with maxChainDepth 28, and 27 is more: each is a layer',
+    ],
+    [
       'chains too deep for storage',
       { maxChainDepth: 31 },
       'maxChainDepth must be an integer from 2 to 30, not 31: two is a copy and what changed since',

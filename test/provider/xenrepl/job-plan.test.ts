@@ -441,6 +441,12 @@ const wrongTuning: readonly (readonly [string, ValueObject, Path])[] = [
     ['limits', 'windows', 0, 'bytes_per_second'],
   ],
   ['no stream', { limits: { ...limits, transfers_per_sr: 0 } }, ['limits', 'transfers_per_sr']],
+  ['more points than a chain has room for', { retention: { latest: 27 } }, ['retention', 'latest']],
+  [
+    'more points than the chain of this job has room for',
+    { retention: { latest: 3 }, max_chain_depth: 4 },
+    ['retention', 'latest'],
+  ],
   ['chains too deep for storage', { max_chain_depth: 31 }, ['max_chain_depth']],
 ];
 
@@ -513,6 +519,7 @@ describe('arguments', () => {
     ['a promise as long as the pace', { rpo: '60m', jitter: '59m', schedule: every }],
     ['a night and a day', { rpo: '24h', schedule: { every: null, cron: '0 22 * * *', time_zone: null } }],
     ['a promise that nobody schedules', { rpo: '5m' }],
+    ['as many points as a chain has room for', { retention: { latest: 26 } }],
     ['a whole day', { blackouts: [{ ...blackout, from: '00:00', to: '24:00' }] }],
     ['windows that are not known', { blackouts: UNKNOWN, limits: { ...limits, windows: UNKNOWN } }],
   ])('%s is accepted', async (_title, more) => {
@@ -521,7 +528,7 @@ describe('arguments', () => {
     expect(diagnostics).toEqual([]);
   });
 
-  test('more recovery points than a chain may have layers are warned of: runs would be put off for ever', async () => {
+  test('tiers that together may need more layers than a chain has room for are warned of', async () => {
     const server = await serverOf();
     const more = { retention: { latest: 7, hourly: 24, time_zone: null } };
     const { diagnostics } = await server.validateResource('xenrepl_job', { ...config, ...more });

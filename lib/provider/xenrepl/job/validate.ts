@@ -158,19 +158,35 @@ function validateTransfer(config: ValueObject): readonly Diagnostic[] {
 
 const tiers = ['latest', 'hourly', 'daily', 'weekly', 'monthly'] as const;
 
-/** Each recovery point is a layer: more of them than layers would put off every run for ever. */
+/** Besides its recovery points a chain holds the live disk's layer, and needs room for that of the next run. */
+const layersBesidesPoints = 2;
+
+/** Each recovery point is a layer: more of them than there is room for would put off every run for ever. */
 function validateRetention(config: ValueObject): readonly Diagnostic[] {
   const retention = config['retention'] ?? null;
   const depth = config['max_chain_depth'] ?? jobDefaults.maxChainDepth;
   if (!isObject(retention) || typeof depth !== 'number') return [];
+  const pointsMax = depth - layersBesidesPoints;
+  const { latest = null } = retention;
+  if (typeof latest === 'number' && latest > pointsMax) {
+    return [
+      error(
+        'Retention Outgrows the Chain',
+        `latest keeps ${String(latest)} recovery points, each a layer of its disks' chains. With max_chain_depth = ` +
+          `${String(depth)} there is room for ${String(Math.max(pointsMax, 0))}: every run after that would be put off. Keep fewer.`,
+        ['retention', 'latest'],
+      ),
+    ];
+  }
   const counts = tiers.map((name) => retention[name] ?? 0);
   const total = counts.reduce<number>((sum, count) => sum + (typeof count === 'number' ? count : 0), 0);
-  if (total < depth) return [];
+  if (total <= pointsMax) return [];
   return [
     warning(
       'Retention May Outgrow the Chain',
-      `retention keeps up to ${String(total)} recovery points per replica, each a layer of its disks' chains, and ` +
-        `max_chain_depth is ${String(depth)}: once the chain is as deep as that, runs are put off. Keep fewer.`,
+      `retention keeps up to ${String(total)} recovery points per replica, each a layer of its disks' chains, and with ` +
+        `max_chain_depth = ${String(depth)} there is room for ${String(pointsMax)}: where the tiers do not overlap, runs are put ` +
+        'off in the end. Keep fewer.',
       ['retention'],
     ),
   ];
