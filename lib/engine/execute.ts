@@ -117,7 +117,7 @@ async function perform(attempt: Attempt, step: Step): Promise<void> {
     case 'drop-snapshot-data':
       return dropSnapshotData(attempt);
     case 'snapshot-source':
-      return snapshotSource(attempt, step.vm, step.how);
+      return snapshotSource(attempt, step);
     case 'clone-base':
       return cloneBase(attempt, step.base, step.devices);
     case 'create-disk':

@@ -1,4 +1,5 @@
 /** Job definitions on the target pool: read, write, bury. The format is decided in lib/planner/job-keys.ts. */
+import { TransportError } from '../xapi';
 import type { CallOptions, Pool } from '../xapi';
 import { decodeJobs, encodeJob, jobKey, supersededJobKeys } from '../planner/job-keys';
 import type { JobEntries, StoredJob } from '../planner/job-keys';
@@ -78,15 +79,12 @@ async function addRevision(
     const state = stateOf(target, definition.jobId, otherConfig);
     const revision = (state.kind === 'absent' ? 0 : state.revision) + 1;
     const key = jobKey(definition.jobId, revision);
+    const value = encodeJob(definition, deleted);
     try {
-      await target.call(
-        'pool.add_to_other_config',
-        [target.ref, key, encodeJob(definition, deleted)],
-        options,
-      );
+      await target.call('pool.add_to_other_config', [target.ref, key, value], options);
     } catch (error) {
       if (codeOf(error) === 'MAP_DUPLICATE_KEY') continue;
-      throw error;
+      if (!(error instanceof TransportError) || !(await stands(target, key, value, options))) throw error;
     }
     for (const old of supersededJobKeys(otherConfig, definition.jobId, revision)) {
       await target.call('pool.remove_from_other_config', [target.ref, old], options);
@@ -99,6 +97,12 @@ async function addRevision(
       `others changed it ${String(writeAttemptsMax)} times meanwhile`,
     { retry: 'later', hint: 'find out who else is deploying this job, then try again' },
   );
+}
+
+/** The answer to our writing was lost: where the very same stands there it was written, by us or as we would have it. */
+async function stands(target: Pool, key: string, value: string, options: CallOptions): Promise<boolean> {
+  const otherConfig = await target.call('pool.get_other_config', [target.ref], options);
+  return otherConfig[key] === value;
 }
 
 function stateOf(target: Pool, jobId: string, otherConfig: Readonly<Record<string, string>>): JobState {

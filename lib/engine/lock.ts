@@ -20,6 +20,8 @@ export const leaseMs = 120_000;
 export const leaseMarginMs = 60_000;
 const renewEveryMs = 30_000;
 const pollEveryMs = 2_000;
+/** Who waits hears that often that it still does: silence for minutes looks like a program that hangs. */
+const sayEveryMs = 15_000;
 /** A connection that breaks once is no reason to give up a run, nor to keep the next one waiting for the lease. */
 const lostAnswersMax = 1;
 const releaseTriesMax = 1 + lostAnswersMax;
@@ -39,6 +41,7 @@ export interface RunLock {
 /**
  * Takes the lock of (job, VM), waiting at most `waitMs` for another holder.
  *
+ * @param onWait called when the waiting begins, and every quarter of a minute while it lasts
  * @throws ReplicationError `locked` when the holder is still there, naming it and until when.
  */
 export async function acquireLock(
@@ -50,7 +53,8 @@ export async function acquireLock(
 ): Promise<RunLock> {
   const startedMs = context.clock.nowMs();
   let lost = 0;
-  for (let waits = 0; ; waits += 1) {
+  let saidMs = Number.NEGATIVE_INFINITY;
+  for (;;) {
     const nowMs = await target.serverTime({ signal: context.signal });
     const state = await read(target, name, nowMs, context);
     if (state.kind !== 'held') {
@@ -64,8 +68,12 @@ export async function acquireLock(
     }
     // Ours already: the answer to our taking it was lost.
     if (isOf(state.holder, context)) return new HeldLock(target, name, state.highest, context);
-    if (context.clock.nowMs() - startedMs >= waitMs) throw lockedError(target, name, state);
-    if (waits === 0) onWait(state.holder.who, state.untilMs);
+    const clockMs = context.clock.nowMs();
+    if (clockMs - startedMs >= waitMs) throw lockedError(target, name, state);
+    if (clockMs - saidMs >= sayEveryMs) {
+      onWait(state.holder.who, state.untilMs);
+      saidMs = clockMs;
+    }
     await context.clock.sleep(pollEveryMs, context.signal);
   }
 }

@@ -145,11 +145,13 @@ function toSummary(name: string, commit: TargetCommit): RecoveryPointSummary {
     kind: commit.kind,
     sourceSnapshotUuid: commit.sourceSnapshot,
     runId: commit.run,
-    disks: commit.disks.map(({ device, vdi, sourceVdi, sizeBytes }) => ({
-      device,
-      vdiUuid: vdi,
-      sourceVdiUuid: sourceVdi,
-      sizeBytes,
-    })),
+    disks: commit.disks
+      .map(({ device, vdi: vdiUuid, sourceVdi: sourceVdiUuid, sizeBytes }) => ({
+        device,
+        vdiUuid,
+        sourceVdiUuid,
+        sizeBytes,
+      }))
+      .sort((a, b) => Number(a.device) - Number(b.device)),
   };
 }

@@ -44,11 +44,12 @@ export function findBase(observation: Observation, job: JobDefinition): BaseSear
   for (const { point, commit } of committedPoints(job, target.replica)) {
     const snapshot = source.snapshots.find(({ id }) => id.uuid === commit.sourceSnapshot);
     const broken =
-      own(point.verified)?.equal === false
+      whyTampered(point, commit) ??
+      (own(point.verified)?.equal === false
         ? 'its last verification found that it is not what its source snapshot was'
         : snapshot === undefined
           ? 'its source snapshot is gone'
-          : whyNotEqual(snapshot, commit);
+          : whyNotEqual(snapshot, commit));
     if (snapshot === undefined || broken !== null) {
       reasons.push(`recovery point "${point.id.name}" (${point.id.uuid}): ${broken ?? ''}`);
     } else if (snapshot.commit.kind === 'absent') {
@@ -73,6 +74,17 @@ function disksStand(commit: TargetCommit, point: RecoveryPoint): boolean {
   return commit.disks.every((disk) =>
     point.disks.some(({ device, vdi }) => device === disk.device && vdi.uuid === disk.vdi),
   );
+}
+
+/** Its commit says what it equals, which is no longer true once somebody attached a disk of it for writing. */
+function whyTampered(point: RecoveryPoint, commit: TargetCommit): string | null {
+  for (const { device, vdi, contentId } of commit.disks) {
+    const now = point.disks.find((disk) => disk.vdi.uuid === vdi)?.contentId ?? null;
+    // A commit without one was written where nothing was known: an id that came later proves nothing.
+    if (contentId !== undefined && contentId !== null && now !== contentId)
+      return `its disk ${device} (${vdi}) was written to since it was committed`;
+  }
+  return null;
 }
 
 /** Why this source snapshot is not the counterpart of the commit, or null where it is (marked or not yet). */

@@ -31,6 +31,8 @@ export interface CommittedDisk {
   readonly sizeBytes: number;
   /** `sha256:<hex>` over what this run wrote to the disk, grain by grain; null where nothing was copied (adopted). */
   readonly digest: string | null;
+  /** Content id of the recovery point's disk: another one later means that somebody wrote to it. Unknown where absent. */
+  readonly contentId?: string | null;
 }
 
 /** Stands on a recovery point; written after every byte was confirmed by its task. */
@@ -49,6 +51,8 @@ export interface TargetCommit {
   /** When the commit was written, by the target pool's clock, epoch milliseconds. */
   readonly committedAtMs: number;
   readonly disks: readonly CommittedDisk[];
+  /** The source snapshot that it is a delta to; null for a full, absent where it is not known. */
+  readonly baseSnapshot?: string | null;
 }
 
 /** Stands on a source snapshot under a key per job and target SR; written last. */
@@ -100,6 +104,8 @@ export interface SwapRecord {
   readonly sr: string;
   readonly kind: CopyKind;
   readonly takenAtMs: number;
+  /** As in the commit that will follow. */
+  readonly baseSnapshot?: string | null;
   readonly disks: readonly SwapDisk[];
   /** Disks of the replica that have no partner on the source any more. */
   readonly removed: readonly {
@@ -142,6 +148,8 @@ export interface StagingProgress {
   /** Digest of the content below `confirmedBytes`; of all of it where `complete`. */
   readonly digest: string;
   readonly complete: boolean;
+  /** Of the disk when it was complete: another one later means that somebody wrote to it. Unknown where absent. */
+  readonly contentId?: string | null;
 }
 
 /** Stands on a source snapshot from the moment it was taken until its commit replaces it. */
@@ -268,6 +276,11 @@ const textOrNull: Check = (value) => value === null || text(value);
 const count: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 const flag: Check = (value) => typeof value === 'boolean';
 const flagOrAbsent: Check = (value) => value === undefined || flag(value);
+/** Members that records of the first versions do not have. */
+const orAbsent =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
 const one: Check = (value) => value === 1;
 const verifyMode: Check = (value) => value === 'sampled' || value === 'full';
 const yardstick: Check = (value) => value === 'source' || value === 'digest';
@@ -298,7 +311,15 @@ const shapes = {
     kind: copyKind,
     takenAtMs: count,
     committedAtMs: count,
-    disks: listOf({ device: text, vdi: text, sourceVdi: text, sizeBytes: count, digest: textOrNull }),
+    disks: listOf({
+      device: text,
+      vdi: text,
+      sourceVdi: text,
+      sizeBytes: count,
+      digest: textOrNull,
+      contentId: orAbsent(textOrNull),
+    }),
+    baseSnapshot: orAbsent(textOrNull),
   },
   sourceCommit: {
     ...identity,
@@ -319,6 +340,7 @@ const shapes = {
     sr: text,
     kind: copyKind,
     takenAtMs: count,
+    baseSnapshot: orAbsent(textOrNull),
     disks: listOf({
       device: text,
       oldVdi: textOrNull,
@@ -345,6 +367,7 @@ const shapes = {
     offeredBytes: count,
     digest: text,
     complete: flag,
+    contentId: orAbsent(textOrNull),
   },
   run: { ...identity, run: text, sr: text },
   seedSnapshot: { v: one, self: text, files: text },

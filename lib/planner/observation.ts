@@ -179,6 +179,8 @@ export interface Leftover {
   readonly reclaimableBytes: number;
   /** For a disk that a run filled in part: how far it is known to be right. */
   readonly progress?: StagingProgress;
+  /** Beside `progress`. */
+  readonly contentId?: string | null;
 }
 
 export interface TargetObservation {

@@ -10,7 +10,7 @@ import { baseConflicts, lostDiskConflicts, whyNoBase } from './missing-base';
 import { planCards } from './networks';
 import type { CardPlan } from './networks';
 import type { Leftover, Observation, ObservedReplica, SourceObservation } from './observation';
-import type { Base, Conflict, DeferredPlan, DiskCopy, ExpectedDisk, Plan, Step } from './plan';
+import type { Base, Conflict, DeferredPlan, DiskCopy, ExpectedDisk, Plan, PlannedDisk, Step } from './plan';
 import { planRepair } from './repair';
 import { findResume, garbage } from './resume';
 import type { Resume } from './resume';
@@ -152,7 +152,10 @@ function steps(
   return [
     ...garbage(observation.leftovers, resume).map(discard),
     ...(resume === null
-      ? [...planEnabling(job, observation).steps, { kind: 'snapshot-source', vm: source.vm, how } as const]
+      ? [
+          ...planEnabling(job, observation).steps,
+          { kind: 'snapshot-source', vm: source.vm, how, disks: copies.map(plannedDisk) } as const,
+        ]
       : [{ kind: 'resume-snapshot', snapshot: resume.snapshot.id } as const]),
     ...resumed.map((disk): Step => ({ kind: 'resume-disk', ...disk })),
     ...(compareFirst ? unfinished.map((copy): Step => ({ kind: 'compare-disk', copy })) : []),
@@ -199,6 +202,10 @@ function discard(leftover: Leftover): Step {
 function expectedDisks(job: JobDefinition, replica: ObservedReplica | null): readonly ExpectedDisk[] | null {
   if (job.onDivergence === 'overwrite') return null;
   return (replica?.disks ?? []).map(({ device, vdi, contentId }) => ({ device, vdi, contentId }));
+}
+
+function plannedDisk({ device, sourceVdi: vdi, sizeBytes }: DiskCopy): PlannedDisk {
+  return { device, vdi, sizeBytes };
 }
 
 function createDisk(copy: DiskCopy): Step {

@@ -48,6 +48,13 @@ export type DiskCopy =
       readonly elideZeros: boolean;
     } & ChosenMethod);
 
+/** A disk of the VM as the plan knows it: the snapshot must be of exactly these. */
+export interface PlannedDisk {
+  readonly device: string;
+  readonly vdi: ObjectId;
+  readonly sizeBytes: number;
+}
+
 /** A disk of the live replica that is about to be replaced: hours may lie between observation and exchange. */
 export interface ExpectedDisk {
   readonly device: string;
@@ -79,7 +86,12 @@ export type Step =
   | { readonly kind: 'adopt-chain'; readonly pair: XoPair }
   | { readonly kind: 'discard-leftover'; readonly leftover: Leftover; readonly because: string }
   | { readonly kind: 'enable-tracking'; readonly disks: readonly ObjectId[] }
-  | { readonly kind: 'snapshot-source'; readonly vm: ObjectId; readonly how: SnapshotHow }
+  | {
+      readonly kind: 'snapshot-source';
+      readonly vm: ObjectId;
+      readonly how: SnapshotHow;
+      readonly disks: readonly PlannedDisk[];
+    }
   | { readonly kind: 'clone-base'; readonly base: Base; readonly devices: readonly string[] }
   | {
       readonly kind: 'create-disk';

@@ -86,7 +86,12 @@ function disksOf(
   return copies.flatMap((copy): ResumableDisk[] => {
     const disk = snapshot.disks.find(({ device }) => device === copy.device);
     const best = leftovers
-      .filter(({ progress }) => disk !== undefined && isSameCopy(progress, copy, snapshot, disk.vdi.uuid))
+      .filter(
+        (leftover) =>
+          disk !== undefined &&
+          isSameCopy(leftover.progress, copy, snapshot, disk.vdi.uuid) &&
+          isUntouched(leftover),
+      )
       .sort((a, b) => (b.progress?.confirmedBytes ?? 0) - (a.progress?.confirmedBytes ?? 0))[0];
     return best?.progress === undefined
       ? []
@@ -110,6 +115,12 @@ function isSameCopy(
     (progress.complete || copy.kind === 'full' || progress.method === copy.method) &&
     (progress.complete || progress.confirmedBytes > 0)
   );
+}
+
+/** One that was filled is not read again before its commit: it must still be as it was then. */
+function isUntouched({ progress, contentId }: Leftover): boolean {
+  const then = progress?.contentId;
+  return progress?.complete !== true || then === undefined || then === null || then === contentId;
 }
 
 function confirmedBytes({ disks }: Resume): number {

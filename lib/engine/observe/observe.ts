@@ -12,7 +12,10 @@ import type {
 } from '../../planner/observation';
 import { hasTiers } from '../../planner/tiers';
 import { openExportReader } from '../data/read-export';
-import { ReplicationError } from '../errors';
+import { systemClock } from '../context';
+import type { Clock } from '../context';
+import { codeOf, ReplicationError } from '../errors';
+import { assertQuiet } from '../steps/quiet';
 import { observeNbd } from './nbd';
 import { droppedLeftovers, observeSource, sourceLeftovers } from './source';
 import { leftTasks } from './tasks';
@@ -28,6 +31,8 @@ export interface ObserveRequest {
   readonly source: Pool;
   readonly target: Pool;
   readonly signal: AbortSignal;
+  /** That of this machine where absent. */
+  readonly clock?: Clock;
   /** What this run has compared already; absent where it has compared nothing. */
   readonly verdicts?: readonly XoVerdict[];
   /** Disks that this run could not read over NBD, by device. */
@@ -87,7 +92,7 @@ async function withDecidedDisks(
 ): Promise<ObservedReplica> {
   // While an exchange of disks is announced, or the replica runs, the answer would mean nothing.
   if (own(replica.swap) !== null || replica.powerState !== 'Halted') return replica;
-  const decided = new Map<string, ReplicaDisk['changed']>();
+  const decided = new Map<string, Pick<ReplicaDisk, 'changed' | 'contentId'>>();
   for (const { disk, pointVdi } of undecidedDisks(request.job, replica)) {
     if (pointVdi === null) continue;
     const reader = await openExportReader(
@@ -111,13 +116,32 @@ async function withDecidedDisks(
       },
       request.signal,
     );
-    decided.set(disk.device, reader.changedBytes === 0 ? 'no' : 'yes');
+    const changed = reader.changedBytes === 0 ? 'no' : 'yes';
     await reader.abort();
+    decided.set(disk.device, { changed, contentId: await contentIdNow(request, disk) });
   }
   return {
     ...replica,
-    disks: replica.disks.map((disk) => ({ ...disk, changed: decided.get(disk.device) ?? disk.changed })),
+    disks: replica.disks.map((disk) => ({ ...disk, ...decided.get(disk.device) })),
   };
+}
+
+/**
+ * Reading gives a disk its first content id, once it is let go of. Without it nothing would tell whether somebody writes to
+ * the disk during the transfer that follows; where another reader keeps it busy, nothing does.
+ */
+async function contentIdNow(
+  { target, signal, clock }: ObserveRequest,
+  disk: ReplicaDisk,
+): Promise<string | null> {
+  try {
+    await assertQuiet(target, disk.vdi, clock ?? systemClock, signal, { signal });
+  } catch (error) {
+    if (codeOf(error) !== 'disk-busy') throw error;
+    return disk.contentId;
+  }
+  const otherConfig = await target.call('VDI.get_other_config', [disk.vdi.ref as Ref<'VDI'>], { signal });
+  return otherConfig['content_id'] ?? null;
 }
 
 function vmMissing({ vmUuid, source, job }: ObserveRequest): ReplicationError {

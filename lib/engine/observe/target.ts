@@ -88,7 +88,8 @@ export function targetLeftovers(world: World, job: JobDefinition, sourceVmUuid: 
       disks: [],
       reclaimableBytes,
     } as const;
-    return [progress?.job === job.jobId ? { ...leftover, progress } : leftover];
+    const contentId = vdi.other_config['content_id'] ?? null;
+    return [progress?.job === job.jobId ? { ...leftover, progress, contentId } : leftover];
   });
   return [...shells, ...disks];
 }

@@ -1,5 +1,5 @@
 /** Writes the commits: on the recovery point first, on the source snapshot last. */
-import type { Ref, VmRecord } from '../../xapi';
+import type { Pool, Ref, VmRecord } from '../../xapi';
 import { formatXapiDate } from '../../xapi';
 import { decode, encode, own, withoutReplicationKeys } from '../../planner/keys';
 import type { CommittedDisk, SourceCommit, SwapRecord, TargetCommit } from '../../planner/keys';
@@ -8,7 +8,7 @@ import type { ObjectId } from '../../planner/observation';
 import { workOf } from '../attempt';
 import type { Attempt } from '../attempt';
 import { StalePlan } from '../errors';
-import { unlessGone } from './destroy';
+import { isGone, unlessGone } from './destroy';
 import { readSnapshot, readVm } from './read-vm';
 import type { FreshDisk, FreshVm } from './read-vm';
 
@@ -54,6 +54,7 @@ export async function commitTarget(attempt: Attempt): Promise<void> {
     // The pool's clock counts whole seconds, and may be set back: a later commit is later all the same.
     committedAtMs: Math.max(nowMs, attempt.newestCommitMs + 1),
     disks,
+    baseSnapshot: swap.baseSnapshot ?? null,
   };
   // One call replaces the mark of an unfinished point by the commit: there is no moment with neither or both.
   await target.call('VM.set_other_config', [
@@ -100,6 +101,7 @@ function committedDisks(
       sourceVdi: disk.sourceVdi,
       sizeBytes: disk.sizeBytes,
       digest: disk.digest,
+      contentId: found.record.other_config['content_id'] ?? null,
     };
   });
 }
@@ -135,7 +137,7 @@ export async function commitSource(attempt: Attempt): Promise<void> {
   const { source, job } = attempt;
   const commit = attempt.made.need('commit');
   await attempt.lock.check();
-  const { snapshot, chainLength } = await sourceSnapshot(attempt, commit.sourceSnapshot);
+  const { snapshot, chainLength } = await sourceSnapshot(attempt, commit);
   const ref = snapshot.ref as Ref<'VM'>;
   const keys: StringMap = {
     'xo:backup:datetime': formatXapiDate(commit.takenAtMs),
@@ -177,12 +179,12 @@ export async function commitSource(attempt: Attempt): Promise<void> {
 /** As it is now, hours after it was taken perhaps; in a repair it is another run's. */
 async function sourceSnapshot(
   { source, made }: Attempt,
-  uuid: string,
+  { sourceSnapshot: uuid, baseSnapshot }: TargetCommit,
 ): Promise<{ readonly snapshot: FreshVm; readonly chainLength: number }> {
   const taken = made.snapshot;
   if (taken?.id.uuid !== uuid) {
     const snapshot = await readVm(source, await source.call('VM.get_by_uuid', [uuid]));
-    return { snapshot, chainLength: 0 };
+    return { snapshot, chainLength: await chainLengthOn(source, baseSnapshot ?? null) };
   }
   const vmRef = taken.id.ref as Ref<'VM'>;
   const baseRef = (made.baseSnapshot?.ref ?? null) as Ref<'VM'> | null;
@@ -203,8 +205,20 @@ async function sourceSnapshot(
   };
 }
 
+/** Of a snapshot whose base was made by an earlier run; one that is gone by now tells nothing any more. */
+async function chainLengthOn(source: Pool, baseUuid: string | null): Promise<number> {
+  if (baseUuid === null) return 0;
+  try {
+    const ref = await source.call('VM.get_by_uuid', [baseUuid]);
+    return chainLengthAfter({ other_config: await source.call('VM.get_other_config', [ref]) });
+  } catch (error) {
+    if (!isGone(error)) throw error;
+    return 0;
+  }
+}
+
 /** `xo:backup:deltaChainLength` of a snapshot whose base is this one. */
-function chainLengthAfter({ other_config: otherConfig }: VmRecord): number {
+function chainLengthAfter({ other_config: otherConfig }: Pick<VmRecord, 'other_config'>): number {
   const length = Number(otherConfig['xo:backup:deltaChainLength'] ?? '0');
   return Number.isSafeInteger(length) ? length + 1 : 1;
 }

@@ -7,7 +7,8 @@ import type { DiskCopy } from '../../planner/plan';
 import type { Attempt, TakenDisk } from '../attempt';
 import type { CopyResult } from '../data/copy-disk';
 import type { Checkpoints } from '../data/write-segments';
-import { StalePlan } from '../errors';
+import { codeOf, StalePlan } from '../errors';
+import { assertQuiet } from './quiet';
 
 /**
  * How far ahead of the confirmed part bytes may be offered before that is written down again. After an interruption
@@ -29,6 +30,10 @@ export async function resumeDisk(
     throw new StalePlan(
       `Staging disk "${vdi.name}" (${vdi.uuid}) is no longer as it was when the run was planned`,
     );
+  }
+  const filled = now.complete ? (now.contentId ?? null) : null;
+  if (filled !== null && filled !== (record.other_config['content_id'] ?? null)) {
+    throw new StalePlan(`Staging disk "${vdi.name}" (${vdi.uuid}) was written to after it was filled`);
   }
   attempt.made.staged.set(device, { vdi, sizeBytes: record.virtual_size });
   if (progress.complete) {
@@ -72,7 +77,21 @@ export class ProgressKeeper implements Checkpoints {
     const worthIt = this.#last !== null || result.bytesSent >= this.#attempt.limits.bytesMax / 128;
     if (!worthIt) return;
     const whole = { confirmedBytes: this.#disk.sizeBytes, offeredBytes: this.#disk.sizeBytes };
-    await this.#write({ ...this.#empty(), ...whole, digest: result.digest, complete: true });
+    const contentId = await this.#contentId();
+    await this.#write({ ...this.#empty(), ...whole, digest: result.digest, complete: true, contentId });
+  }
+
+  /** Storage gives the disk one when the upload lets go of it. Null where that takes too long: then nothing is guarded. */
+  async #contentId(): Promise<string | null> {
+    const { target, context } = this.#attempt;
+    try {
+      await assertQuiet(target, this.#staged, context.clock, context.signal);
+    } catch (error) {
+      if (codeOf(error) !== 'disk-busy') throw error;
+      return null;
+    }
+    const otherConfig = await target.call('VDI.get_other_config', [this.#ref]);
+    return otherConfig['content_id'] ?? null;
   }
 
   /** The source is not what it was: nobody must try to go on from here again. */

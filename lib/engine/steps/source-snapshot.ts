@@ -4,15 +4,24 @@ import type { Ref } from '../../xapi';
 import { encode, isReplicationKey, withoutReplicationKeys } from '../../planner/keys';
 import { temporaryName } from '../../planner/marks';
 import type { ObjectId } from '../../planner/observation';
+import type { PlannedDisk, Step } from '../../planner/plan';
 import type { SnapshotHow } from '../../planner/snapshot-mode';
 import { stoppable, workOf } from '../attempt';
 import type { Attempt, TakenSnapshot } from '../attempt';
+import { StalePlan } from '../errors';
 import { dropExcluded, withoutExcluded } from './excluded';
 import { whileShutDown } from './offline';
 import { readSnapshot, readVm } from './read-vm';
 import type { FreshVm } from './read-vm';
 
-export async function snapshotSource(attempt: Attempt, vm: ObjectId, how: SnapshotHow): Promise<void> {
+/**
+ * @throws StalePlan where the snapshot is not of exactly the disks that the plan copies: one was added, replaced, moved
+ *   to another position or grown since, and what is sent would not be what the plan says.
+ */
+export async function snapshotSource(
+  attempt: Attempt,
+  { vm, how, disks }: Extract<Step, { kind: 'snapshot-source' }>,
+): Promise<void> {
   const { job, source, context, queues, group } = attempt;
   const options = stoppable(attempt);
   const name = temporaryName(workOf(attempt, 'snapshot'), vm.name);
@@ -35,6 +44,7 @@ export async function snapshotSource(attempt: Attempt, vm: ObjectId, how: Snapsh
     { ...withoutReplicationKeys(whole.record.other_config), ...mark },
   ]);
   const snapshot = await dropExcluded(attempt, whole);
+  assertOfPlan(attempt, snapshot, disks);
   await source.call('VM.set_is_a_template', [ref, false]);
   const label = `[Replication ${job.name}] ${vm.name}`;
   await source.call('VM.set_name_label', [ref, label]);
@@ -46,6 +56,26 @@ export async function snapshotSource(attempt: Attempt, vm: ObjectId, how: Snapsh
     }
   }
   attempt.made.snapshot = taken(snapshot, vm, label);
+}
+
+function assertOfPlan({ source, vm }: Attempt, snapshot: FreshVm, planned: readonly PlannedDisk[]): void {
+  const reasons: string[] = [];
+  for (const { device, vdi, sizeBytes } of planned) {
+    const found = snapshot.disks.find((disk) => disk.device === device);
+    // A snapshot shares what is attached read-only.
+    const of = found?.record.is_a_snapshot === true ? found.record.snapshot_of : found?.ref;
+    if (found === undefined) reasons.push(`no disk ${device}`);
+    else if (of !== vdi.ref) reasons.push(`at ${device} a disk that is not of "${vdi.name}" (${vdi.uuid})`);
+    else if (found.record.virtual_size !== sizeBytes)
+      reasons.push(`disk ${device} of ${String(found.record.virtual_size)} bytes, not ${String(sizeBytes)}`);
+  }
+  const others = snapshot.disks.filter(({ device }) => planned.every((disk) => disk.device !== device));
+  reasons.push(...others.map(({ device }) => `disk ${device}, which was not there`));
+  if (reasons.length === 0) return;
+  throw new StalePlan(
+    `The disks of VM "${vm.name}" (${vm.uuid}) on pool "${source.name}" changed before its snapshot, which has ` +
+      reasons.join(', '),
+  );
 }
 
 function call(attempt: Attempt, vm: ObjectId, name: string, how: SnapshotHow): Promise<Ref<'VM'>> {

@@ -45,6 +45,7 @@ export async function announceSwap(
     sr: job.target.srUuid,
     kind: copyKind,
     takenAtMs: snapshot.takenAtMs,
+    baseSnapshot: attempt.made.baseSnapshot?.uuid ?? null,
     disks,
     removed: current.disks
       .filter(({ device }) => !disks.some((disk) => disk.device === device))
