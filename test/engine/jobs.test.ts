@@ -27,6 +27,30 @@ describe('job definitions on the target pool', () => {
     expect(Object.keys(config).filter((key) => key.startsWith('xenrepl:job:'))).toHaveLength(1);
   });
 
+  test('a definition whose answer was lost is known again, and not written a second time', async () => {
+    const target = await site.connect('target');
+    const job = await site.job();
+    await site.target.control.addFault({
+      match: { method: 'pool.add_to_other_config' },
+      effect: { kind: 'after', effect: { kind: 'cut', afterBytes: 0 } },
+    });
+    expect(await writeJob(target, job)).toEqual({ revision: 1 });
+    expect(await readJob(target, job.jobId)).toMatchObject({ kind: 'live', revision: 1 });
+  });
+
+  test('one that was not written is not taken for written', async () => {
+    const target = await site.connect('target');
+    const job = await site.job();
+    await site.target.control.addFault({
+      match: { method: 'pool.add_to_other_config' },
+      max: 9,
+      effect: { kind: 'cut', afterBytes: 0 },
+    });
+    await expect(writeJob(target, job)).rejects.toThrow();
+    await site.target.control.clearFaults();
+    expect(await readJob(target, job.jobId)).toEqual({ kind: 'absent' });
+  });
+
   test('a deleted job leaves a tombstone, which may be revived', async () => {
     const target = await site.connect('target');
     const job = await site.job();

@@ -73,6 +73,24 @@ describe('the run lock', () => {
     await lock.release();
   });
 
+  test('who waits for it hears so again and again, until it is free', async () => {
+    const target = await site.connect('target');
+    const first = await acquireLock(target, name, context(), 0, () => undefined);
+    let nowMs = 0;
+    const clock = {
+      nowMs: () => nowMs,
+      sleep: async (ms: number) => {
+        nowMs += ms;
+        if (nowMs >= 40_000) await first.release();
+      },
+    };
+    const said: number[] = [];
+    const second = await acquireLock(target, name, { ...context(), clock }, 60_000, () => said.push(nowMs));
+    expect(said).toEqual([0, 16_000, 32_000]);
+    clock.sleep = () => new Promise(() => undefined);
+    await second.release();
+  });
+
   test('racing for an expired lock lets exactly one in', async () => {
     const target = await site.connect('target');
     const dead = await acquireLock(target, name, context(), 0, () => undefined);

@@ -25,6 +25,21 @@ describe('a base is valid only if the commit stands on both sides', () => {
     ['point without commit', 'snapshot S1 0:root =P1; replica R; point P1 0', 'none'],
     ['source not yet marked', 'snapshot S1 0:root; replica R; point P1 0 ~S1', 'unfinished P1'],
     [
+      'somebody wrote to a disk of the point',
+      'snapshot S1 0:root =P1; replica R; point P1 0+ ~S1',
+      because('its disk 0 (P1.0) was written to since it was committed'),
+    ],
+    [
+      'somebody wrote to it before the source was marked: it must not be marked any more',
+      'snapshot S1 0:root; replica R; point P1 0+ ~S1',
+      because('its disk 0 (P1.0) was written to since it was committed'),
+    ],
+    [
+      'the point before it is one',
+      'snapshot S1 0:root =P1; snapshot S2 0:root =P2; replica R; point P1 0 ~S1; point P2 0+ ~S2',
+      'found P1 S1',
+    ],
+    [
       'source snapshot gone',
       'snapshot S2 0:root; replica R; point P1 0 ~S1',
       because('its source snapshot is gone'),

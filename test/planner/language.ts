@@ -15,7 +15,7 @@
  *     swap 0:r0>n0 1:>n1 x2:r2 ~S2 gone:n0 written:n1 used:n1
  *     leftover disk staged target *3;  target thick free=9 unzeroed raw;  missing vm.clone
  *     leftover disk staged target 0 ~S2 on=P1.0 at=1/2    disk 0 of S2, cloned from P1.0 (absent: new and empty),
- *                                                         filled up to 1 GiB, offered up to 2; or `done`
+ *                                                         filled up to 1 GiB, offered up to 2; or `done`; `written` to since
  */
 import { exclusionMark } from '../../lib/planner/excluded';
 import type { Found, RunMark, SourceCommit, SwapRecord, TargetCommit } from '../../lib/planner/keys';
@@ -247,6 +247,7 @@ function toPoint(words: readonly string[]): RecoveryPoint {
       sourceVdi: `${snapshot ?? ''}.${device}`,
       sizeBytes,
       digest: null,
+      contentId: contentId(vdi.uuid, false),
     })),
   };
   return {
@@ -382,6 +383,7 @@ function toLeftover(words: readonly string[]): Leftover {
     disks: kind === 'vm' ? [id(`${name}.0`)] : [],
     reclaimableBytes: Number(wordAfter('*', words) ?? 0) * gib,
     ...progressOf(name, words),
+    ...(wordAfter('~', words) === null ? {} : { contentId: contentId(name, words.includes('written')) }),
   };
 }
 
@@ -406,6 +408,7 @@ function progressOf(self: string, words: readonly string[]): Pick<Leftover, 'pro
       offeredBytes: words.includes('done') ? sizeBytes : Number(offered) * gib,
       digest: 'sha256:00',
       complete: words.includes('done'),
+      ...(words.includes('done') ? { contentId: contentId(self, false) } : {}),
     },
   };
 }

@@ -85,6 +85,11 @@ describe('only the very same copy: everything else is garbage', () => {
       'discard S2 n1',
     ],
     ['another job needs its snapshot', [vm, base, died.replace('run;', 'run also;'), half], 'discard S2 n1'],
+    [
+      'somebody wrote to the disk after it was filled',
+      [vm, base, died, half.replace('at=1/3', 'done written')],
+      'discard S2 n1',
+    ],
     ['a disk was added', [`${vm} 2:logs`, base, died, half], 'discard S2 n1'],
     ['a disk was removed', ['vm 1:data*4', base, died, half], 'discard S2 n1'],
     ['a disk was replaced: a matter of policy', [vm.replace('root', 'other'), base, died, half], 'no-base'],
