@@ -71,9 +71,16 @@ const swap = fc
   )
   .map((words) => `swap ${words.join(' ')}`);
 
+/** Stands for the disks that the VM has. */
+const same = 'SAME';
+
 /** A run that died in its copy, newer than all snapshots below. */
 const interrupted = fc
-  .tuple(disks, fc.constantFrom('on=P4.0', 'on=P3.0', ''), fc.constantFrom('done', 'at=1/1', 'at=0/1'))
+  .tuple(
+    fc.oneof({ arbitrary: fc.constant(same), weight: 4 }, { arbitrary: disks, weight: 1 }),
+    fc.constantFrom('on=P4.0', 'on=P4.0', 'on=P4.0', 'on=P3.0', ''),
+    fc.constantFrom('done', 'done', 'at=1/1', 'at=1/1', 'at=0/1'),
+  )
   .map(([own, base, progress]) =>
     [
       `snapshot S5 ${own.replace('#raw', '')} run`,
@@ -96,7 +103,7 @@ export const lines: fc.Arbitrary<readonly string[]> = fc
         arbitrary: fc.constantFrom('', 'leftover disk junk target *1', 'leftover vm junk source'),
         weight: 2,
       },
-      { arbitrary: interrupted, weight: 1 },
+      { arbitrary: interrupted, weight: 3 },
     ),
     fc.constantFrom(
       '',
@@ -111,9 +118,15 @@ export const lines: fc.Arbitrary<readonly string[]> = fc
     fc.tuple(...numbers.map((n) => chance(point(n), 4))),
   )
   .map(([vm, live, announced, leftover, target, snapshots, points]) =>
-    [vm, live, live === '' ? '' : announced, leftover, target, ...snapshots, ...points].filter(
-      (line) => line !== '',
-    ),
+    [
+      vm,
+      live,
+      live === '' ? '' : announced,
+      leftover.replace(same, vm.replace('vm ', '').replace('#raw', '')),
+      target,
+      ...snapshots,
+      ...points,
+    ].filter((line) => line !== ''),
   );
 
 export const jobs: fc.Arbitrary<JobDefinition> = fc
