@@ -105,9 +105,10 @@ test('a replica disk without a content id gets one when it is looked at: writing
 test('a repair keeps the length of the chain that Xen Orchestra reads', async () => {
   const job = await site.job();
   expect((await site.run(job)).report.ok).toBe(true);
-  // The commit of the source is the first to ask for the snapshot by its uuid.
+  // The first marks the snapshot as unfinished, the second commits it.
   await site.source.control.addFault({
-    match: { method: 'VM.get_by_uuid' },
+    match: { method: 'VM.set_other_config' },
+    skip: 1,
     effect: { kind: 'error', code: 'INTERNAL_ERROR', params: ['out of order'] },
   });
   // A failure that may pass is waited for: not in a test.
