@@ -69,3 +69,33 @@ export async function startAndAwaitLine(
 export function killAll(): void {
   for (const child of running) child.kill('SIGKILL');
 }
+
+export interface Program {
+  readonly pid: number;
+  /** Exit code, null where a signal ended it. */
+  readonly ended: Promise<number | null>;
+  kill(signal: 'SIGTERM' | 'SIGKILL'): void;
+}
+
+/** Starts a program that stays, and hands out its output line by line. */
+export function startProgram(
+  command: string,
+  args: readonly string[],
+  options: {
+    readonly cwd: string;
+    readonly env?: NodeJS.ProcessEnv;
+    readonly onLine: (line: string) => void;
+  },
+): Program {
+  const { cwd, env, onLine } = options;
+  const child = spawn(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  running.add(child);
+  createInterface({ input: child.stdout }).on('line', onLine);
+  const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+  void ended.then(() => running.delete(child));
+  return { pid: child.pid ?? 0, ended, kill: (signal) => void child.kill(signal) };
+}

@@ -22,6 +22,7 @@ export class Metrics {
   readonly #read: () => Readings;
   readonly #counters: Counters;
   readonly #gauges: Gauges;
+  #forgetting: Promise<void> = Promise.resolve();
 
   constructor(version: string, read: () => Readings) {
     this.#read = read;
@@ -32,6 +33,9 @@ export class Metrics {
     ]);
     build.set({ version }, 1);
     collectDefaultMetrics({ register: this.registry });
+    // Gauges of that library whose names say that they are counters.
+    for (const kind of ['handles', 'requests', 'resources'])
+      this.registry.removeSingleMetric(`nodejs_active_${kind}_total`);
   }
 
   get contentType(): string {
@@ -39,7 +43,8 @@ export class Metrics {
   }
 
   /** The page, in the text format of Prometheus. */
-  page(): Promise<string> {
+  async page(): Promise<string> {
+    await this.#forgetting;
     this.#readGauges();
     return this.registry.metrics();
   }
@@ -107,7 +112,8 @@ export class Metrics {
   /** Series of jobs that are gone would go on for ever. */
   #forget(event: OfJob): void {
     const gone = labelsOf(event);
-    for (const one of this.#counters.ofJobs) void forget(one, gone);
+    const all = this.#counters.ofJobs.map((one) => forget(one, gone));
+    this.#forgetting = Promise.all([this.#forgetting, ...all]).then(() => undefined);
   }
 
   #readGauges(): void {

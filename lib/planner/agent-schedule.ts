@@ -77,10 +77,12 @@ export function decideStart(question: StartQuestion): StartDecision {
   if (!job.enabled) return { kind: 'none', why: 'disabled' };
   if (job.schedule.kind === 'manual') return { kind: 'none', why: 'manual' };
   const onTime = scheduled(question);
-  const wishes = [takeOver(question), retry(question), onTime, early(question)];
-  const earliest = wishes
-    .filter((wish): wish is Wanted => wish !== null)
-    .reduce<Wanted | null>((best, wish) => (best === null || wish.atMs < best.atMs ? wish : best), null);
+  const wishes = [retry(question), onTime, early(question)];
+  const earliest =
+    takeOver(question) ??
+    wishes
+      .filter((wish): wish is Wanted => wish !== null)
+      .reduce<Wanted | null>((best, wish) => (best === null || wish.atMs < best.atMs ? wish : best), null);
   if (earliest === null) return { kind: 'none', why: 'no-occurrence' };
   return putOff(question, wholeWhereTimeIsShort(question, earliest, onTime));
 }
@@ -92,12 +94,12 @@ function wholeWhereTimeIsShort(question: StartQuestion, wanted: Wanted, onTime: 
 }
 
 /** Of a run whose holder died: nobody else will go on with it. */
-function takeOver({ vms, nowMs, lastStartMs }: StartQuestion): Wanted | null {
+function takeOver({ vms, lastStartMs }: StartQuestion): Wanted | null {
   // Once is enough: the run of a VM that the job has let go of stays interrupted for ever.
-  const interrupted = vms.some(
-    ({ lastRun }) => lastRun.kind === 'interrupted' && (lastStartMs ?? -Infinity) < lastRun.untilMs,
+  const ends = vms.flatMap(({ lastRun }) =>
+    lastRun.kind === 'interrupted' && (lastStartMs ?? -Infinity) < lastRun.untilMs ? [lastRun.untilMs] : [],
   );
-  return interrupted ? { atMs: nowMs, cause: 'take-over', onlyVms: null } : null;
+  return ends.length === 0 ? null : { atMs: Math.min(...ends), cause: 'take-over', onlyVms: null };
 }
 
 function retry(question: StartQuestion): Wanted | null {

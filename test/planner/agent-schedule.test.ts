@@ -150,7 +150,7 @@ const cases: readonly (readonly [string, string, StartQuestion])[] = [
     'start at +64: schedule, put off: locked',
     ask(61, { vms: [vm(0, { kind: 'held', untilMs: at(64) })] }),
   ],
-  ['it died: at once', 'start at +5: take-over', ask(5, { vms: [vm(0, { kind: 'interrupted' })] })],
+  ['it died: at once', 'start at +1: take-over', ask(5, { vms: [vm(0, { kind: 'interrupted' })] })],
   [
     'unless we have been at it since',
     'start at +60: schedule',
