@@ -71,8 +71,8 @@ async function compareOne(
 }
 
 /**
- * Commits the pair: on the recovery point, then the mark on the replica, last on the source. Xen Orchestra's keys stay,
- * so that it can go on from there as well. A crash in between leaves what the next run judges, or finishes, again.
+ * Commits the pair: first the mark on the replica, then the recovery point, last the source. Xen Orchestra's keys stay, so
+ * that it can go on from there as well. A crash in between leaves what the next run judges again, or finishes.
  */
 export async function adoptChain(attempt: Attempt, pair: XoPair): Promise<void> {
   const { source, target, job, context, vm } = attempt;
@@ -105,8 +105,8 @@ export async function adoptChain(attempt: Attempt, pair: XoPair): Promise<void> 
       digest: null,
     })),
   };
-  await addKeys(target, pair.point, { ...mark, ...encode.targetCommit(commit) });
   await addKeys(target, pair.replica, mark);
+  await addKeys(target, pair.point, { ...mark, ...encode.targetCommit(commit) });
   await attempt.lock.check();
   await addKeys(source, pair.sourceSnapshot, encode.sourceCommit(counterpart(commit)));
 }

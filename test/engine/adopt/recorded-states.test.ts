@@ -102,6 +102,31 @@ test('once taken over, a chain is like any other of ours: what Xen Orchestra mad
   expect(nextRunOfXo(source, target, { job: xoJob, vm })).toBe('delta in place');
 });
 
+describe('taking over that stops half way is taken up again', () => {
+  test.each([
+    ['at the replica', 'target', 0],
+    ['at the recovery point, the replica marked', 'target', 1],
+    ['at the source, the point committed', 'source', 0],
+  ] as const)('%s', async (_, side, skip) => {
+    await using loaded = await load(recorded('interrupted-cut-first-full-then-run'));
+    const { site, vm } = loaded;
+    const job = await jobOfXo(site, vm);
+    const code = 'RBAC_PERMISSION_DENIED';
+    await site[side].control.addFault({
+      match: { method: 'VM.set_other_config' },
+      skip,
+      effect: { kind: 'error', code, params: ['vm.set_other_config', ''] },
+    });
+    const stopped = await site.run(job);
+    expect(stopped.report.vms[0]?.outcome).toMatchObject({ kind: 'failed', error: { code } });
+    const { report } = await site.run(job);
+    expect(report.vms[0]?.outcome).toMatchObject({ kind: 'replicated', copyKind: 'delta' });
+    for (const { source, target } of await compareNewest(site, report)) expect(target).toBe(source);
+    expect(nextRunOfXo(...(await records(site)), { job: xoJob, vm })).toBe('delta in place');
+    expect(await leftovers(site)).toEqual([]);
+  });
+});
+
 test('under an id of its own the job sees nothing of Xen Orchestra, and makes its replica beside', async () => {
   await using loaded = await load(recorded('interrupted-cut-delta'));
   const { site, vm } = loaded;
