@@ -16,8 +16,8 @@ test('a plan says step by step what a run would do, and changes nothing', async 
       snapshot VM "db1" (<uuid 1>)
       create an empty disk of 0.03 GiB for device 0
       create an empty disk of 0.06 GiB for device 1
-      send all of disk 0: the first copy
-      send all of disk 1: the first copy
+      send all of disk 0: the first copy; read by export (a full leaves out what was never written, by export only)
+      send all of disk 1: the first copy; read by export (a full leaves out what was never written, by export only)
       create the replica VM, with start blocked
       announce the exchange of disks on the replica
       exchange the disks of the replica
