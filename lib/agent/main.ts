@@ -1,6 +1,6 @@
 /** The agent as a program: parts put together, signals, files. */
 import { randomUUID } from 'node:crypto';
-import { systemClock } from '../engine';
+import { systemClock, defaultCacheDir } from '../engine';
 import { loadPoolsFile } from '../pools';
 import { Agent } from './agent';
 import { defaultConfig, loadAgentConfig } from './config';
@@ -51,6 +51,7 @@ export async function runAgent(call: AgentCall): Promise<void> {
     file: loadPoolsFile(call.poolsFile, call.env),
     clock,
     who: call.who,
+    cacheDir: defaultCacheDir(call.env, call.env['HOME'] ?? call.stateFolder),
     onWarning: (pool, text) => log.warn({ event: 'pool-warning', pool }, text),
   });
   const memory = new Memory(call.stateFolder, () => clock.nowMs());

@@ -16,6 +16,8 @@ export interface PoolsWorldParts {
   /** For the holder of locks: door, host and process. */
   readonly who: string;
   readonly onWarning: OnWarning;
+  /** Where runs keep what later deltas may leave out; nothing is kept where absent. */
+  readonly cacheDir?: string;
 }
 
 class ConnectedSource implements Source {
@@ -93,7 +95,7 @@ export class PoolsWorld implements World {
   async run(source: ConnectedSource, request: RunRequest): Promise<RunReport> {
     const { job, targetPool, runId, onlyVms, emit, signal } = request;
     await using target = await this.#sessions.lease(targetPool, signal);
-    const { clock, who } = this.#parts;
+    const { clock, who, cacheDir } = this.#parts;
     try {
       const report = await runJob({
         job,
@@ -103,6 +105,7 @@ export class PoolsWorld implements World {
         // Another run at it is looked for again later: waiting here would take a place from others.
         lockWaitMs: 0,
         ...(onlyVms === null ? {} : { onlyVms }),
+        ...(cacheDir === undefined ? {} : { cacheDir }),
       });
       if (report.vms.some(({ outcome }) => outcome.kind === 'failed')) renew([target, ...source.leases]);
       return report;

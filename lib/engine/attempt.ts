@@ -7,8 +7,10 @@ import type { NbdFailed, ObjectId, ObservedDisk, XoVerdict } from '../planner/ob
 import type { RunContext } from './context';
 import type { CopyResult, ResumePoint } from './data/copy-disk';
 import type { DiskReader } from './data/extent';
+import type { GrainIndex } from './data/grain-index';
 import type { SegmentLimits } from './data/write-segments';
 import { StalePlan } from './errors';
+import type { GrainCache } from './grain-cache';
 import type { RunLock } from './lock';
 import type { Queues } from './queues';
 import type { SnapshotGroup } from './snapshot-group';
@@ -48,6 +50,8 @@ export interface Attempt {
   /** The VMs that are snapshotted together; null where each is when its turn comes. */
   readonly group: SnapshotGroup | null;
   readonly limits: SegmentLimits;
+  /** Null: nothing is remembered between runs. */
+  readonly grainCache: GrainCache | null;
   /** When the newest recovery point was committed; commits are told apart and ordered by this. */
   readonly newestCommitMs: number;
   /** Disks that could not be read over NBD, by device: noted by this attempt, for the next one of this run. */
@@ -70,6 +74,8 @@ export class Produced {
   replicaRecord: VmRecord | null = null;
   readonly staged = new Map<string, StagedDisk>();
   readonly copied = new Map<string, CopyResult>();
+  /** What each grain of a copied disk holds now, by device. */
+  readonly grains = new Map<string, GrainIndex>();
   /** Opened to learn whether anything changed, by device; whoever copies the disk takes it over. */
   readonly opened = new Map<string, DiskReader>();
   /** Refs of the replica's live disks by uuid, where a step has looked them up. */

@@ -10,6 +10,7 @@ import { commitSource, commitTarget, retirePoints } from './steps/commit';
 import { compareDisk, copyOneDisk } from './steps/copy';
 import { destroyMarked } from './steps/destroy';
 import { discardLeftover } from './steps/discard';
+import { rememberGrains } from './steps/grains';
 import { keepDisks } from './steps/keep-disks';
 import { createReplica } from './steps/replica';
 import { resumeSnapshot, snapshotSource } from './steps/source-snapshot';
@@ -33,6 +34,7 @@ export async function execute(
   try {
     await performAll(attempt, stepsUpToComparison(plan));
     await performAll(attempt, stepsAfterComparison(plan, new Set(attempt.made.copied.keys())));
+    await rememberGrains(attempt, plan.base);
   } finally {
     await Promise.all([...attempt.made.opened.values()].map((reader) => reader.abort()));
   }

@@ -18,5 +18,6 @@ export type { DiskReport, RunReport, VmReport } from './report';
 export { planJob, runJob, type RunJobOptions, type VmPlan } from './run-job';
 export { selectVms, type SelectedVm } from './select-vms';
 export { leaseMs } from './lock';
+export { defaultCacheDir } from './grain-cache';
 export * from './seed';
 export * from './verify';

@@ -3,13 +3,17 @@
  * another: in parallel they make XAPI wait 1 to 20 seconds at random inside the calls.
  */
 import PQueue from 'p-queue';
+import type { Pace } from './data/pace';
 
 export class Queues {
   readonly #perStorage = new Map<string, PQueue>();
   readonly #transfers: PQueue;
+  /** All bytes of the run pass here. */
+  readonly pace: Pace;
 
   /** @param transfersMax disks copied at once, over all VMs of the run. */
-  constructor(transfersMax: number) {
+  constructor(transfersMax: number, pace: Pace) {
+    this.pace = pace;
     this.#transfers = new PQueue({ concurrency: transfersMax });
   }
 

@@ -15,6 +15,7 @@ import type { SegmentLimits } from './data/write-segments';
 import { BlockedError, codeOf, ReplicationError, retryOf, StalePlan } from './errors';
 import type { ErrorSummary, VmOutcome } from './events';
 import { execute } from './execute';
+import type { GrainCache } from './grain-cache';
 import { acquireLock } from './lock';
 import type { RunLock } from './lock';
 import { observe } from './observe/observe';
@@ -32,6 +33,7 @@ export interface VmRun {
   readonly queues: Queues;
   readonly group: SnapshotGroup | null;
   readonly limits: SegmentLimits;
+  readonly grainCache: GrainCache | null;
   readonly lockWaitMs: number;
   /** Disks that could not be read over NBD in this run, by device. */
   readonly nbdFailures: Map<string, NbdFailed>;
@@ -146,6 +148,7 @@ function newAttempt(run: VmRun, lock: RunLock, observation: Observation): Attemp
     queues: run.queues,
     group: run.group,
     limits: run.limits,
+    grainCache: run.grainCache,
     nbdFailures: run.nbdFailures,
     newestCommitMs: committedPoints(run.job, observation.target.replica)[0]?.commit.committedAtMs ?? 0,
     made: new Produced(),

@@ -2,14 +2,17 @@
 import { setMaxListeners } from 'node:events';
 import PQueue from 'p-queue';
 import type { Pool } from '../xapi';
+import { bandwidthAt, transfersAtOnce } from '../planner/bandwidth';
 import type { JobDefinition } from '../planner/job';
 import type { Plan } from '../planner/plan';
 import { planRun } from '../planner/plan-run';
 import type { RunContext } from './context';
+import { Pace } from './data/pace';
 import { segmentLimits } from './data/write-segments';
 import type { SegmentLimits } from './data/write-segments';
 import { ReplicationError } from './errors';
 import type { RunEvent, VmOutcome } from './events';
+import { GrainCache } from './grain-cache';
 import { observe } from './observe/observe';
 import { Queues } from './queues';
 import { replicateVm, summarise } from './replicate-vm';
@@ -29,10 +32,10 @@ export interface RunJobOptions {
   /** How long to wait for another run of the same VM. A dead one's lock runs out after two minutes. */
   readonly lockWaitMs?: number;
   readonly limits?: SegmentLimits;
+  /** Where to keep what deltas of later runs may leave out; nothing is kept where absent. */
+  readonly cacheDir?: string;
 }
 
-/** Disks copied at once over all VMs of a run: more does not fill a line better, but holds more memory. */
-const transfersMax = 4;
 const defaultLockWaitMs = 150_000;
 
 /** Never throws for what happens to a VM: that is in the report. */
@@ -48,7 +51,8 @@ export async function runJob(options: RunJobOptions): Promise<RunReport> {
   const vms = await selectVms(options.source, job, options.onlyVms ?? null, { signal: context.signal });
   emit({ kind: 'run-started', run: context.runId, jobId: job.jobId, jobName: job.name, vms: vms.length });
   if (options.onlyVms === undefined) await warnOfSelection(options, vms, emit);
-  const queues = new Queues(transfersMax);
+  const pace = new Pace((nowMs) => bandwidthAt(job.limits, nowMs), context.clock);
+  const queues = new Queues(transfersAtOnce(job.limits), pace);
   const { groupSkewMs } = job.snapshot;
   const group = groupSkewMs === null ? null : new SnapshotGroup(vms.map(idOf), groupSkewMs, context.clock);
   // A group waits for all its members: one that does not start would never come. Transfers have a bound of their own.
@@ -99,6 +103,7 @@ async function runVm({ options, context, queues, group }: Shared, vm: SelectedVm
     queues,
     group,
     limits: options.limits ?? segmentLimits,
+    grainCache: options.cacheDir === undefined ? null : new GrainCache(options.cacheDir),
     lockWaitMs: options.lockWaitMs ?? defaultLockWaitMs,
     nbdFailures: new Map(),
   });

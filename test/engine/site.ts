@@ -100,7 +100,7 @@ export class Site implements AsyncDisposable {
 
   async run(
     job: JobDefinition,
-    changes: Partial<Pick<RunJobOptions, 'limits' | 'lockWaitMs'>> & {
+    changes: Partial<Pick<RunJobOptions, 'limits' | 'lockWaitMs' | 'cacheDir'>> & {
       readonly context?: Partial<RunContext>;
       readonly connect?: ConnectOptions;
     } = {},
@@ -110,13 +110,14 @@ export class Site implements AsyncDisposable {
       this.connect('target', changes.connect),
     ]);
     const events: RunEvent[] = [];
-    const { context, limits, lockWaitMs = 0 } = changes;
+    const { context, limits, cacheDir, lockWaitMs = 0 } = changes;
     const report = await runJob({
       job,
       source,
       target,
       lockWaitMs,
       ...(limits === undefined ? {} : { limits }),
+      ...(cacheDir === undefined ? {} : { cacheDir }),
       context: {
         runId: randomUUID(),
         who: 'test',

@@ -1,4 +1,4 @@
-import { runJob, systemClock } from '../../engine';
+import { runJob, systemClock, defaultCacheDir } from '../../engine';
 import type { RunReport } from '../../engine';
 import type { JobDefinition } from '../../planner/job';
 import type { Pool } from '../../xapi';
@@ -41,6 +41,7 @@ async function runShowing(
     return await runJob({
       ...ends,
       lockWaitMs,
+      cacheDir: defaultCacheDir(io.env, io.home),
       ...(onlyVms === null ? {} : { onlyVms }),
       context: { runId: io.newId(), who: io.who, clock: systemClock, signal, emit: progress.show },
     });

@@ -2,6 +2,8 @@
 import { ReplicationError } from '../errors';
 import { ContentDigest } from './digest';
 import type { DiskReader, Extent } from './extent';
+import { changedParts } from './grain-index';
+import type { GrainIndex } from './grain-index';
 import { fillGaps, gather, withoutZeros } from './grains';
 import type { SegmentWriter } from './write-segments';
 
@@ -28,6 +30,10 @@ export interface CopyOptions {
   readonly resume: ResumeFrom | null;
   readonly signal: AbortSignal;
   readonly onProgress: (bytesRead: number, bytesSent: number) => void;
+  /** Leaves out what the base is known to hold already; never where a copy is resumed. */
+  readonly grains?: GrainIndex | null;
+  /** Waits until so many bytes may be moved. */
+  readonly pace?: (bytes: number) => Promise<void>;
 }
 
 export interface CopyResult {
@@ -86,10 +92,11 @@ async function drain(
       prove(digest, resume);
       proved = true;
     }
-    digest.update(piece);
+    await options.pace?.(piece.data.length);
+    const digests = digest.update(piece);
     const endBytes = piece.offsetBytes + piece.data.length;
     if (resume === null || endBytes > resume.confirmedBytes) {
-      for (const part of partsToSend(piece, options)) await writer.write(part);
+      for (const part of partsToSend(piece, digests, options)) await writer.write(part);
       await writer.endOfPiece(endBytes, () => digest.value());
     }
     options.onProgress(reader.bytesRead, writer.bytesSent);
@@ -98,9 +105,16 @@ async function drain(
 }
 
 /** A frame cut short is filled up with stale bytes: what was offered but not confirmed is sent whole, zeros too. */
-function partsToSend(piece: Extent, { zeros, resume }: CopyOptions): Iterable<Extent> {
+function partsToSend(
+  piece: Extent,
+  digests: readonly (Buffer | null)[],
+  { zeros, resume, grains = null }: CopyOptions,
+): Iterable<Extent> {
   const perhapsStale = resume !== null && piece.offsetBytes < resume.offeredBytes;
-  return zeros === 'leave-out' && !perhapsStale ? withoutZeros(piece) : [piece];
+  if (resume !== null || grains === null)
+    return zeros === 'leave-out' && !perhapsStale ? withoutZeros(piece) : [piece];
+  const changed = [...changedParts(piece, digests, grains)];
+  return zeros === 'leave-out' ? changed.flatMap((part) => [...withoutZeros(part)]) : changed;
 }
 
 /** The content read again up to the confirmed offset must be what the interrupted run read. */

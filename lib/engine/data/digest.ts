@@ -30,17 +30,22 @@ export class ContentDigest {
     this.#link.write(goingOn.slice(prefix.length), 'hex');
   }
 
-  update(extent: Extent): void {
+  /** Returns the digests of the piece's grains in order; null for those of zeros that do not count. */
+  update(extent: Extent): readonly (Buffer | null)[] {
+    const digests: (Buffer | null)[] = [];
     for (const { start, end } of grainsOf(extent)) {
       const grain = extent.data.subarray(start, end);
-      if (this.#skipZeros && isZero(grain)) continue;
+      if (this.#skipZeros && isZero(grain)) {
+        digests.push(null);
+        continue;
+      }
       this.#link.writeBigUInt64LE(BigInt(extent.offsetBytes + start), digestBytes);
-      createHash('sha256')
-        .update(grain)
-        .digest()
-        .copy(this.#link, digestBytes + 8);
+      const digest = createHash('sha256').update(grain).digest();
+      digests.push(digest);
+      digest.copy(this.#link, digestBytes + 8);
       createHash('sha256').update(this.#link).digest().copy(this.#link);
     }
+    return digests;
   }
 
   /** The digest of everything that came so far; more may follow. */

@@ -10,6 +10,7 @@ import { ContentDigest } from '../data/digest';
 import type { DiskReader } from '../data/extent';
 import { SegmentWriter } from '../data/write-segments';
 import { ReplicationError, StalePlan } from '../errors';
+import { grainIndex } from './grains';
 import { openSource, resumeOf } from './open-source';
 import { ProgressKeeper } from './progress';
 import { assertQuiet } from './quiet';
@@ -113,6 +114,7 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
       { retry: 'now', hint: 'the disk was resized meanwhile; the run plans again' },
     );
   }
+  const grains = await grainIndex(attempt, copy, disk);
   const reader = await openReader(attempt, copy, signal);
   const progress = new ProgressKeeper(attempt, copy, disk, staged.vdi);
   const writer = new SegmentWriter(
@@ -139,6 +141,8 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
   const work = copyDisk(reader, writer, {
     zeros: zerosOf(copy),
     resume: resumeOf(attempt, copy),
+    grains,
+    pace: (bytes) => attempt.queues.pace.take(bytes, signal),
     signal,
     onProgress: (bytesRead, bytesSent) =>
       context.emit({
@@ -150,7 +154,9 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
         bytesExpected: reader.changedBytes,
       }),
   });
-  return settled(work, progress);
+  const result = await settled(work, progress);
+  if (grains !== null) attempt.made.grains.set(copy.device, grains);
+  return result;
 }
 
 /** What a copy came to is worth remembering; one that cannot be gone on with must not be tried again. */

@@ -64,14 +64,14 @@ test('a first run in full, a second one as delta, each with its table', async ()
     db1: delta of 1 disk, on recovery point <uuid 2>
     db1: taking a snapshot on the source
     db1: disk 0: delta, 2.0 MiB to read
-    db1: disk 0: copied, 2.0 MiB read, 2.0 MiB sent
+    db1: disk 0: copied, 2.0 MiB read, 64.0 KiB sent
     db1: exchanging the disks of the replica
     db1: making the recovery point
     db1: removing a source snapshot that nothing needs any more
     db1: replicated: recovery point <uuid 3>, as of <time>
 
     VM  DISK  KIND  CHANGED  READ  SENT
-    db1  0  delta  2.0 MiB  2.0 MiB  2.0 MiB
+    db1  0  delta  2.0 MiB  2.0 MiB  64.0 KiB
 
     VM  OUTCOME  RECOVERY POINT  AS OF  DURATION
     db1  replicated  <uuid 3>  <time>  <duration>

@@ -1,0 +1,13 @@
+import { blackoutAt } from './blackouts';
+import type { JobLimits } from './job';
+
+/** How many bytes a second a run may move at that instant; null: as many as it can. The first window that holds counts. */
+export function bandwidthAt({ bytesPerSecond, windows }: JobLimits, atMs: number): number | null {
+  const window = windows.find((one) => blackoutAt([one], atMs) !== null);
+  return window === undefined ? bytesPerSecond : window.bytesPerSecond;
+}
+
+/** Disks that a run copies at once: all come from one pool and go to one SR, so the smaller limit holds for all of them. */
+export function transfersAtOnce({ transfersPerPool, transfersPerSr }: JobLimits): number {
+  return Math.max(1, Math.min(transfersPerPool, transfersPerSr));
+}

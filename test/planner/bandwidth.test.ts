@@ -1,0 +1,43 @@
+import { bandwidthAt, transfersAtOnce } from '../../lib/planner/bandwidth';
+import { jobDefaults } from '../../lib/planner/job';
+import type { JobLimits } from '../../lib/planner/job';
+
+const office = {
+  days: ['mon', 'tue', 'wed', 'thu', 'fri'],
+  from: '08:00',
+  to: '18:00',
+  timeZone: 'Europe/Berlin',
+} as const;
+const night = { days: [], from: '22:00', to: '06:00', timeZone: 'Europe/Berlin' } as const;
+
+const limits: JobLimits = {
+  ...jobDefaults.limits,
+  bytesPerSecond: 50_000,
+  windows: [
+    { ...office, bytesPerSecond: 1_000 },
+    { ...night, bytesPerSecond: null },
+  ],
+};
+
+test.each([
+  ['a Monday at ten in Berlin', '2026-03-02T09:00:00Z', 1_000],
+  ['a Monday evening', '2026-03-02T18:00:00Z', 50_000],
+  ['the end of the window belongs to it no more', '2026-03-02T17:00:00Z', 50_000],
+  ['a Sunday at ten', '2026-03-01T09:00:00Z', 50_000],
+  ['over midnight there is no limit', '2026-03-02T23:30:00Z', null],
+  ['in the early morning that belongs to the evening before', '2026-03-03T04:59:00Z', null],
+  ['ten o’clock in summer, by the clock on the wall', '2026-07-06T08:00:00Z', 1_000],
+])('%s', (_when, at, expected) => {
+  expect(bandwidthAt(limits, Date.parse(at))).toBe(expected);
+});
+
+test('the first window that holds counts', () => {
+  const both = { ...limits, windows: [{ ...night, bytesPerSecond: 7 }, ...limits.windows] };
+  expect(bandwidthAt(both, Date.parse('2026-03-02T23:30:00Z'))).toBe(7);
+});
+
+test('disks copied at once: the smaller of both limits, never none', () => {
+  expect(transfersAtOnce({ ...limits, transfersPerPool: 8, transfersPerSr: 4 })).toBe(4);
+  expect(transfersAtOnce({ ...limits, transfersPerPool: 2, transfersPerSr: 4 })).toBe(2);
+  expect(transfersAtOnce({ ...limits, transfersPerPool: 0, transfersPerSr: 4 })).toBe(1);
+});
