@@ -86,7 +86,7 @@ test('schema, then the end that Terraform asks for: answered, clean, nothing lef
   await using provider = start();
   const connection = connectTo(await provider.firstLine());
   const schema = await connection.provider.getProviderSchema({});
-  expect(Object.keys(schema.resourceSchemas)).toEqual(['xenrepl_job']);
+  expect(Object.keys(schema.resourceSchemas)).toEqual(['xenrepl_job', 'xenrepl_seed']);
   expect(Object.keys(schema.dataSourceSchemas)).toEqual(['xenrepl_replicas']);
   await connection.controller.shutdown({});
   connection.cut();
@@ -119,7 +119,7 @@ describe('mutual TLS', () => {
     await using provider = start({ PLUGIN_CLIENT_CERT: terraform.certificatePem });
     const connection = connectTo(await provider.firstLine(), terraform);
     await expect(connection.provider.getMetadata({})).resolves.toMatchObject({
-      resources: [{ typeName: 'xenrepl_job' }],
+      resources: [{ typeName: 'xenrepl_job' }, { typeName: 'xenrepl_seed' }],
     });
     connection.cut();
   });

@@ -62,6 +62,13 @@ export class FakePool {
     });
   }
 
+  /** All classes at once, as the engine looks at a pool: it holds no such objects. */
+  read(selection: Readonly<Record<string, unknown>>): Promise<unknown> {
+    this.calls.push('read');
+    if (this.failure !== null) return Promise.reject(this.failure);
+    return Promise.resolve(Object.fromEntries(Object.keys(selection).map((name) => [name, new Map()])));
+  }
+
   permissions(): Promise<'all' | ReadonlySet<string>> {
     return this.failure === null ? Promise.resolve(this.permission) : Promise.reject(this.failure);
   }

@@ -370,7 +370,7 @@ test('delete_replicas_on_destroy warns, stops the schedule, deletes, and buries 
   expect(destroyed.stdout).toContain('Replicas of Job "web" Will Be Destroyed');
   expect(destroyed.code).toBe(0);
   expect(stage.definition()).toMatchObject({ deleted: true, enabled: false });
-  expect(stage.world.munich.calls).toContain('VM.get_all_records');
+  expect(stage.world.munich.calls).toContain('read');
 });
 
 /** Terraform wraps messages and draws a line beside them. */
