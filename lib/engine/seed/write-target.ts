@@ -172,6 +172,7 @@ function committedDisks(plan: SeedPlan, point: FreshVm): readonly CommittedDisk[
       sourceVdi: source.vdi.uuid,
       sizeBytes: source.sizeBytes,
       digest: null,
+      contentId: found.record.other_config['content_id'] ?? null,
     };
   });
 }
