@@ -49,7 +49,7 @@ export async function playPiece(
     try {
       stage ??= await prepared(point, victims, random);
       stage.trace.reset();
-      await bounded(point.play(stage, random));
+      await bounded(point.play(stage, random), point.maxMs ?? pointMaxMs);
     } catch (error) {
       failure = error instanceof Error ? error.message : String(error);
     }
@@ -78,10 +78,10 @@ async function prepared(point: FaultPoint, victims: Victims, random: Random): Pr
   }
 }
 
-async function bounded(playing: Promise<void>): Promise<void> {
+async function bounded(playing: Promise<void>, maxMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`did not end within ${String(pointMaxMs)} ms`)), pointMaxMs);
+    timer = setTimeout(() => reject(new Error(`did not end within ${String(maxMs)} ms`)), maxMs);
   });
   try {
     await Promise.race([playing, late]);

@@ -14,6 +14,8 @@ export interface FaultPoint {
   readonly from: Start;
   /** Pools other than the usual ones; for points that start `empty`. */
   readonly spec?: SimulatorSpec;
+  /** Where it takes much longer than others by its nature. */
+  readonly maxMs?: number;
   /** Throws where anything is otherwise than the group states. */
   readonly play: (stage: Stage, random: Random) => Promise<void>;
 }
