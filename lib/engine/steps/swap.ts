@@ -265,15 +265,14 @@ export async function closeSwap(attempt: Attempt): Promise<void> {
   const replica = attempt.made.need('replica');
   const swap = attempt.made.need('swap');
   await attempt.lock.check();
-  const old = [...swap.disks, ...swap.removed].map(({ oldVdi }) => oldVdi).filter((uuid) => uuid !== null);
-  for (const uuid of old) {
-    if (swap.disks.some(({ newVdi }) => newVdi === uuid)) continue;
-    await queues.onStorage([targetSr.ref], () => destroyOld(attempt, uuid));
+  for (const { oldVdi, oldContentId } of [...swap.disks, ...swap.removed]) {
+    if (oldVdi === null || swap.disks.some(({ newVdi }) => newVdi === oldVdi)) continue;
+    await queues.onStorage([targetSr.ref], () => destroyOld(attempt, oldVdi, oldContentId));
   }
   await target.call('VM.remove_from_other_config', [replica.ref as Ref<'VM'>, 'xenrepl:swap']);
 }
 
-async function destroyOld(attempt: Attempt, uuid: string): Promise<void> {
+async function destroyOld(attempt: Attempt, uuid: string, contentId: string | null): Promise<void> {
   const { target, context, vm } = attempt;
   const options: CallOptions = {};
   await unlessGone(
@@ -287,7 +286,9 @@ async function destroyOld(attempt: Attempt, uuid: string): Promise<void> {
           : // Every disk that we attach gets this mark; one without it was brought by somebody else.
             record.other_config['xo:backup:sr'] === undefined
             ? 'it bears no mark of replication: it is left as it is, detached'
-            : null;
+            : contentId !== null && contentId !== contentIdOf(record)
+              ? 'it was written to at that moment: it is left as it is, detached'
+              : null;
       if (stays !== null) {
         context.emit({ kind: 'warning', vm, text: `${disk} was replaced but ${stays}` });
         return;

@@ -227,9 +227,15 @@ function late(call: ChangingCall, ms: number, from: Start): FaultPoint {
     from,
     play: async (stage, random) => {
       await stage.write(random);
-      await stage.pool(call.side).control.addFault(rule);
-      const { killed } = await stage.victims.start(stage, call).ended;
-      if (!killed) throw new Wrong([`the run made no ${call.method}`]);
+      const { control } = stage.pool(call.side);
+      await control.addFault(rule);
+      const victim = stage.victims.start(stage, null);
+      await until(`${call.method} was asked for`, async () => {
+        const [counter] = await control.faultCounters();
+        return (counter?.hits ?? 0) > 0;
+      });
+      victim.kill();
+      await victim.ended;
       await stage.judge.commitsTrue();
       await stage.clearFaults();
       await stage.site.target.control.advanceClock(125_000 - ms);
