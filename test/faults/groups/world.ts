@@ -144,7 +144,8 @@ export function worldGroups(): readonly Group[] {
         ),
         row('deleted while a run goes', {
           gates: [{ side: 'target', method: 'VM.add_to_other_config', act: deleteReplica }],
-          expect: 'succeeds',
+          expect: blocked,
+          next: full,
         }),
         row('a snapshot of its owner’s', {
           before: async (stage) =>
