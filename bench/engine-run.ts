@@ -18,6 +18,7 @@ export interface EngineRunInput {
   readonly source: BenchEndpoint;
   readonly target: BenchEndpoint;
   readonly job: JobDefinition;
+  readonly cacheDir: string;
 }
 
 export interface EngineRunFigures {
@@ -58,6 +59,7 @@ async function main(): Promise<void> {
   const before = process.cpuUsage();
   const report = await runJob({
     job: input.job,
+    cacheDir: input.cacheDir,
     source,
     target,
     context: {

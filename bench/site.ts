@@ -71,9 +71,9 @@ export class BenchSite {
     );
   }
 
-  async job(): Promise<JobDefinition> {
-    const { name, url, username, fingerprints } = this.#endpoints.target;
-    const target = await Pool.connect({
+  connect(name: 'source' | 'target'): Promise<Pool> {
+    const { url, username, fingerprints } = this.#endpoints[name];
+    return Pool.connect({
       name,
       url,
       username,
@@ -81,6 +81,14 @@ export class BenchSite {
       tls: { kind: 'fingerprints', sha256: fingerprints },
       legacyTls: false,
     });
+  }
+
+  url(name: 'source' | 'target'): string {
+    return this.#endpoints[name].url;
+  }
+
+  async job(): Promise<JobDefinition> {
+    const target = await this.connect('target');
     const [sr] = await target.call('SR.get_by_name_label', ['target-sr']);
     if (sr === undefined) throw new Error('no SR "target-sr"');
     const srUuid = await target.call('SR.get_uuid', [sr]);
@@ -108,7 +116,8 @@ export class BenchSite {
   }
 
   async run(job: JobDefinition): Promise<EngineRunFigures> {
-    const input: EngineRunInput = { source: this.#endpoints.source, target: this.#endpoints.target, job };
+    const { source, target } = this.#endpoints;
+    const input: EngineRunInput = { source, target, job, cacheDir: join(this.#folder, 'cache') };
     const child = spawn(process.execPath, [join(__dirname, 'engine-run.js')], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });

@@ -1,7 +1,7 @@
 /** One run of a job: its VMs, several at once with a bound. */
 import { setMaxListeners } from 'node:events';
 import PQueue from 'p-queue';
-import type { Pool } from '../xapi';
+import type { Pool, VmRecord } from '../xapi';
 import { bandwidthAt, transfersAtOnce } from '../planner/bandwidth';
 import type { JobDefinition } from '../planner/job';
 import type { Plan } from '../planner/plan';
@@ -18,7 +18,7 @@ import { Queues } from './queues';
 import { replicateVm, summarise } from './replicate-vm';
 import { ReportBuilder } from './report';
 import type { RunReport } from './report';
-import { selectionWarnings, selectVms } from './select-vms';
+import { selectFrom, selectionWarnings, selectVms } from './select-vms';
 import type { SelectedVm } from './select-vms';
 import { SnapshotGroup } from './snapshot-group';
 
@@ -48,9 +48,11 @@ export async function runJob(options: RunJobOptions): Promise<RunReport> {
     report.add(event);
     context.emit(event);
   };
-  const vms = await selectVms(options.source, job, options.onlyVms ?? null, { signal: context.signal });
+  const all = await options.source.call('VM.get_all_records', [], { signal: context.signal });
+  const records = Object.values(all);
+  const vms = selectFrom(records, job, options.onlyVms ?? null);
   emit({ kind: 'run-started', run: context.runId, jobId: job.jobId, jobName: job.name, vms: vms.length });
-  if (options.onlyVms === undefined) await warnOfSelection(options, vms, emit);
+  if (options.onlyVms === undefined) await warnOfSelection(options, records, vms, emit);
   const pace = new Pace((nowMs) => bandwidthAt(job.limits, nowMs), context.clock);
   const queues = new Queues(transfersAtOnce(job.limits), pace);
   const { groupSkewMs } = job.snapshot;
@@ -66,11 +68,12 @@ export async function runJob(options: RunJobOptions): Promise<RunReport> {
 
 /** A look that fails must not fail a run: what it would have said is not what the run is for. */
 async function warnOfSelection(
-  { job, source, target, context: { signal } }: RunJobOptions,
+  { job, target, context: { signal } }: RunJobOptions,
+  records: readonly VmRecord[],
   vms: readonly SelectedVm[],
   emit: (event: RunEvent) => void,
 ): Promise<void> {
-  const texts = await selectionWarnings(source, target, job, vms, { signal }).catch((error: unknown) => [
+  const texts = await selectionWarnings(records, target, job, vms, { signal }).catch((error: unknown) => [
     `could not look for VMs that the job has lost: ${error instanceof Error ? error.message : String(error)}`,
   ]);
   for (const text of texts) emit({ kind: 'selection-warning', text });

@@ -11,17 +11,14 @@ export type SelectedVm =
 
 /** What nobody would notice otherwise: tags that select nothing, replicas whose VM the job has lost. */
 export async function selectionWarnings(
-  source: Pool,
+  source: readonly VmRecord[],
   target: Pool,
   job: JobDefinition,
   selected: readonly SelectedVm[],
   options: CallOptions,
 ): Promise<readonly string[]> {
-  const [ofSource, ofTarget] = await Promise.all([
-    source.call('VM.get_all_records', [], options),
-    target.call('VM.get_all_records', [], options),
-  ]);
-  return warningsOf(job, selected, Object.values(ofSource), Object.values(ofTarget));
+  const ofTarget = await target.call('VM.get_all_records', [], options);
+  return warningsOf(job, selected, source, Object.values(ofTarget));
 }
 
 /** Pure part. */
@@ -54,8 +51,16 @@ export async function selectVms(
   only: readonly string[] | null,
   options: CallOptions,
 ): Promise<readonly SelectedVm[]> {
-  const records = await source.call('VM.get_all_records', [], options);
-  const selected = select(Object.values(records), job);
+  return selectFrom(Object.values(await source.call('VM.get_all_records', [], options)), job, only);
+}
+
+/** Of the pool's VMs those that the job selects, and of these only the named ones. */
+export function selectFrom(
+  records: readonly VmRecord[],
+  job: JobDefinition,
+  only: readonly string[] | null,
+): readonly SelectedVm[] {
+  const selected = select(records, job);
   if (only === null) return selected;
   const wanted = new Set(only.map((uuid) => uuid.toLowerCase()));
   return selected.filter(({ uuid }) => wanted.has(uuid.toLowerCase()));

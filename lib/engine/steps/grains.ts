@@ -21,7 +21,9 @@ export async function grainIndex(
           sourceVdi: copy.base.sourceVdi.uuid,
           sizeBytes,
         });
-  return base ?? new GrainIndex(sizeBytes);
+  // Zeros left out of a first copy are what the new disk reads as: what it does not bring is zeros.
+  if (copy.kind === 'full' && copy.elideZeros) return GrainIndex.zeros(sizeBytes);
+  return base ?? GrainIndex.unknown(sizeBytes);
 }
 
 /** After the commit: binds what was noted to the new recovery point. Failing costs the next run bandwidth only. */
