@@ -57,7 +57,9 @@ function isOfJob({ job: id, vm, sr }: XoKeys, job: JobDefinition, sourceVmUuid: 
 function snapshotsOf(world: World, vmRef: string): readonly XoSnapshot[] {
   return [...world.vms].flatMap(([ref, vm]): XoSnapshot[] => {
     if (!vm.is_a_snapshot || vm.snapshot_of !== vmRef) return [];
-    if (own(decode.targetCommit(vm.other_config, vm.uuid)) !== null) return [];
+    // One that cannot be read may be a newer version's: it is not judged by less.
+    const commit = decode.targetCommit(vm.other_config, vm.uuid).kind;
+    if (commit === 'own' || commit === 'unreadable') return [];
     const disks = disksOf(world, vm).map((disk) => ({
       ...disk,
       keys: readXoKeys(world.vdis.get(disk.vdi.ref)?.other_config ?? {}),
