@@ -59,7 +59,9 @@ export class GrainCache {
     const path = this.#path(key);
     const temporary = `${path}.${randomUUID()}`;
     try {
-      await writeFile(temporary, [checksum(encoded(binding), index.bytes), encoded(binding), index.bytes], { mode: 0o600 });
+      await writeFile(temporary, [checksum(encoded(binding), index.bytes), encoded(binding), index.bytes], {
+        mode: 0o600,
+      });
       await rename(temporary, path);
     } catch (error) {
       await rm(temporary, { force: true });

@@ -176,11 +176,12 @@ describe.each(readers)('%s', (kind, open) => {
     for (const { offsetBytes, data } of extents) before.set(data, offsetBytes);
     expect(before.equals(await contentOf(fixture, disk.uuid, disk.sizeBytes))).toBe(true);
     const zeroed = 9 * mib;
-    expect(
-      extents.some(
-        ({ offsetBytes, data }) => offsetBytes <= zeroed && offsetBytes + data.length >= zeroed + grain,
-      ),
-    ).toBe(true);
+    // However the bytes arrived: an export is cut where the socket cuts it.
+    const carried = extents.map(
+      ({ offsetBytes, data }) =>
+        Math.min(offsetBytes + data.length, zeroed + grain) - Math.max(offsetBytes, zeroed),
+    );
+    expect(carried.filter((bytes) => bytes > 0).reduce((sum, bytes) => sum + bytes, 0)).toBe(grain);
   });
 
   test('a delta over two snapshots carries what was written before and after the one in between', async () => {
