@@ -1,0 +1,72 @@
+/** The agent over simulated pools: real calls, real locks, real disks; time is moved, not waited for. */
+import { Agent } from '../../lib/agent/agent';
+import type { AgentEvent } from '../../lib/agent/events';
+import { PoolsWorld } from '../../lib/agent/pools-world';
+import { defaultSettings } from '../../lib/agent/settings';
+import { leaseMs, systemClock, writeJob } from '../../lib/engine';
+import { encodeHolder, lockKey } from '../../lib/planner/lock-keys';
+import { compareNewest } from '../engine/inspect';
+import { endpointOf, Site } from '../engine/site';
+
+test('a run whose holder died is taken over when its lease has run out by the clock of the pool', async () => {
+  await using site = await Site.start();
+  const target = await site.connect('target');
+  const vmUuid = await site.source.control.vmUuid('db1');
+  const job = await site.job({
+    schedule: { kind: 'every', intervalMs: 86_400_000 },
+    rpoMs: 3_600_000,
+    selection: { uuids: [vmUuid], tags: [] },
+  });
+  await writeJob(target, job);
+  const holder = { run: 'of-the-dead', who: 'a dead agent', takenAtMs: await target.serverTime(), leaseMs };
+  const lock = lockKey({ jobId: job.jobId, vmUuid }, 1);
+  await target.call('pool.add_to_other_config', [target.ref, lock, encodeHolder(holder)]);
+
+  const events: AgentEvent[] = [];
+  let onEvent = (): void => undefined;
+  const told = async (kind: AgentEvent['kind']): Promise<AgentEvent> => {
+    for (;;) {
+      const found = events.find((event) => event.kind === kind);
+      if (found !== undefined) return found;
+      await new Promise<void>((resolve) => (onEvent = resolve));
+    }
+  };
+  const world = new PoolsWorld({
+    file: {
+      path: 'pools.yaml',
+      pools: new Map([site.source, site.target].map((pool) => [pool.name, endpointOf(pool)])),
+    },
+    clock: systemClock,
+    who: 'the agent of the test',
+    onWarning: () => undefined,
+  });
+  const agent = new Agent({
+    world,
+    clock: systemClock,
+    settings: { ...defaultSettings, pollMs: 100 },
+    report: (event) => {
+      events.push(event);
+      onEvent();
+    },
+    newRunId: () => 'of-the-living',
+    remembered: new Map(),
+    remember: () => undefined,
+  });
+  const ended = agent.run();
+
+  expect(await told('skipped')).toMatchObject({
+    reason: 'locked',
+    text: expect.stringContaining('a dead agent') as string,
+  });
+  await site.target.control.advanceClock(leaseMs);
+  expect(await told('run-starting')).toMatchObject({ cause: 'take-over' });
+  const run = await told('run-ended');
+  expect(run).toMatchObject({ outcome: 'replicated' });
+  agent.stop();
+  await ended;
+  expect(events.at(-1)).toEqual({ kind: 'stopped', clean: true });
+  expect(events.filter(({ kind }) => kind === 'run-starting')).toHaveLength(1);
+  const disks = run.kind === 'run-ended' ? await compareNewest(site, run.report) : [];
+  expect(disks).toHaveLength(2);
+  for (const { source, target: copy } of disks) expect(copy).toBe(source);
+});
