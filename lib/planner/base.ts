@@ -44,12 +44,10 @@ export function findBase(observation: Observation, job: JobDefinition): BaseSear
   for (const { point, commit } of committedPoints(job, target.replica)) {
     const snapshot = source.snapshots.find(({ id }) => id.uuid === commit.sourceSnapshot);
     const broken =
-      whyTampered(point, commit) ??
-      (own(point.verified)?.equal === false
+      own(point.verified)?.equal === false
         ? 'its last verification found that it is not what its source snapshot was'
-        : snapshot === undefined
-          ? 'its source snapshot is gone'
-          : whyNotEqual(snapshot, commit));
+        : (whyTampered(point, commit) ??
+          (snapshot === undefined ? 'its source snapshot is gone' : whyNotEqual(snapshot, commit)));
     if (snapshot === undefined || broken !== null) {
       reasons.push(`recovery point "${point.id.name}" (${point.id.uuid}): ${broken ?? ''}`);
     } else if (snapshot.commit.kind === 'absent') {

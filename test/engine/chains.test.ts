@@ -74,7 +74,7 @@ test('a chain without room puts the run off; what retention does not keep goes f
   const shallow = { ...deep, retention: keepLatest(1) };
   expect(await runOnce(site, shallow, 5)).toMatchObject({ kind: 'deferred' });
   expect(await hoursOfPoints(site)).toHaveLength(1);
-  await site.target.control.coalesce();
+  for (const { control } of [site.source, site.target]) await control.coalesce();
 
   const { report } = await site.run(shallow);
   expect(report.vms[0]?.outcome).toMatchObject({ kind: 'replicated', copyKind: 'delta' });

@@ -56,6 +56,7 @@ interface Entry {
 /** The fault rules of a pool. */
 export class Faults {
   readonly #entries: Entry[] = [];
+  #lifted = new AbortController();
   #next = 1;
 
   /** Adds a rule; gives the id to remove it by. @throws Error when the rule says neither method nor transfer. */
@@ -74,8 +75,16 @@ export class Faults {
     this.#entries.splice(at, 1);
   }
 
+  /** Ends what lasts, too: a transfer that hangs loses its connection, as when somebody restarts its host's services. */
   clear(): void {
     this.#entries.length = 0;
+    this.#lifted.abort();
+    this.#lifted = new AbortController();
+  }
+
+  /** Aborted at the next clearing. */
+  get lifted(): AbortSignal {
+    return this.#lifted.signal;
   }
 
   counters(): FaultCounter[] {

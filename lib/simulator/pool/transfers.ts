@@ -42,7 +42,7 @@ class Side implements TransferPool {
   }
 
   get closing(): AbortSignal {
-    return this.#pool.lifetime;
+    return AbortSignal.any([this.#pool.lifetime, this.#pool.faults.lifted]);
   }
 
   get cutRawUpload(): 'fails' | 'succeeds' {

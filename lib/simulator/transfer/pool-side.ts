@@ -201,7 +201,7 @@ export interface TransferPool {
   /** `minor` of the API version: 3 = 6.5, 5 = 7.0, 8 = 7.3, 12 = 8.0, 15 = 8.2, 20 and above = 8.3. */
   readonly apiMinor: number;
   readonly clock: TransferClock;
-  /** Aborted when the simulator closes: waits end then. */
+  /** Aborted when the simulator closes, or its faults are lifted: waits end then. */
   readonly closing: AbortSignal;
   /**
    * A plain raw upload whose connection ends before Content-Length ends in `success` on the real server, with stale bytes on

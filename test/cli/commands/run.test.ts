@@ -178,7 +178,7 @@ test('while one run is at work another one is locked out with 4, and Ctrl-C clea
   expect(second.code).toBe(4);
   expect(second.stderr).toMatch(/^error: db1: Cannot run job .*: the test \(run .*\) holds its lock/);
   const waiting = await site.called(['status', '--target-pool', 'target']);
-  expect(waiting.stdout).toMatch(/^site +\S+ +0 +- +- +no replica yet, run by the test$/m);
+  expect(waiting.stdout).toMatch(/^site +\S+ +0 +- +- +- +manual +no replica yet, run by the test$/m);
 
   running.send('SIGINT');
   expect(await running.code).toBe(130);

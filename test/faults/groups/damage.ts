@@ -66,8 +66,11 @@ function hangs(transfer: Transfer, name: string, effect: FaultEffect): FaultPoin
           },
           expect: 'heals',
           // The host does not notice at once that nobody talks to it any more: that upload has outlived its connection.
-          toleratedAtFirst: [/attached to a control domain/],
-          remedy: (at: Stage) => until('the hung upload has ended', async () => (await busyDisks(at)) === 0),
+          toleratedAtFirst: [/attached to a control domain/, /target: disk root .* unused/],
+          remedy: async (at: Stage) => {
+            await at.site.target.control.clearFaults();
+            await until('the hung upload has ended', async () => (await busyDisks(at)) === 0);
+          },
         }),
       ),
   };
