@@ -78,7 +78,11 @@ export function killedGroups(calls: CallsSeen): readonly Group[] {
     {
       title: 'killed while its snapshot has the guest shut down',
       outcome: 'the next run starts the guest before anything else, and replicates',
-      points: [killedOffline('VM.clean_shutdown'), killedOffline('VM.snapshot'), killedOffline('VM.start')],
+      points: [
+        killedOffline('Async.VM.clean_shutdown'),
+        killedOffline('VM.snapshot'),
+        killedOffline('Async.VM.start'),
+      ],
     },
     {
       title: 'an upload outlives its process',
@@ -169,7 +173,7 @@ function killedOffline(method: string): FaultPoint {
       await stage.write(random);
       const { groupSkewMs } = stage.job.snapshot;
       stage.job = { ...stage.job, snapshot: { mode: 'offline', groupSkewMs } };
-      const call = { side: 'source', method: `Async.${method}`, nth: 1 } as const;
+      const call = { side: 'source', method, nth: 1 } as const;
       const { killed } = await stage.victims.start(stage, call).ended;
       if (!killed) throw new Wrong([`the run made no ${method}`]);
       await afterDeath(stage);
