@@ -101,11 +101,17 @@ async function tryTake(
   const otherConfig = await target.call('pool.get_other_config', [target.ref]);
   const state = readLock(otherConfig, name, takenAtMs);
   if (state.highest !== number) return false;
-  for (const key of obsoleteLockKeys(otherConfig, name, number)) {
-    // Whoever takes the lock next removes them: having it does not depend on their being gone.
-    await target.call('pool.remove_from_other_config', [target.ref, key]).catch(() => undefined);
-  }
+  await forgetOlder(target, obsoleteLockKeys(otherConfig, name, number));
   return true;
+}
+
+/** Best effort: whoever takes the lock next removes them, and having it does not depend on their being gone. */
+async function forgetOlder(target: Pool, obsolete: readonly string[]): Promise<void> {
+  try {
+    for (const key of obsolete) await target.call('pool.remove_from_other_config', [target.ref, key]);
+  } catch {
+    // Not the rest either: a lock without the key of its release would look to people like one that is held.
+  }
 }
 
 function isOf(holder: LockHolder, context: RunContext): boolean {

@@ -83,9 +83,13 @@ export function readLock(otherConfig: StringMap, lock: LockName, nowMs: number):
 
 /** Keys of numbers below the highest: nobody needs them once a higher one stands. */
 export function obsoleteLockKeys(otherConfig: StringMap, lock: LockName, highest: number): readonly string[] {
-  return entries(otherConfig, lock)
-    .filter(({ n }) => n < highest)
-    .map(({ key }) => key);
+  return (
+    entries(otherConfig, lock)
+      .filter(({ n }) => n < highest)
+      .map(({ key }) => key)
+      // A lock before the keys that end in more: removed half way, none is left that looks held.
+      .sort()
+  );
 }
 
 /** VMs for which a lock of this job is held now, with the run that holds it. */

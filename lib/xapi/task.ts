@@ -77,7 +77,9 @@ export async function taskEnded(session: Caller, task: Ref<'task'>, options: Wat
 
 /** Destroys a task, pending or not, within a few seconds; never throws: xapi collects those that stay. */
 export async function destroyTask(session: Caller, task: Ref<'task'>): Promise<void> {
-  await session.call('task.destroy', [task], { timeoutMs: CLEAN_UP_MS }).catch(() => undefined);
+  const destroy = (): Promise<unknown> => session.call('task.destroy', [task], { timeoutMs: CLEAN_UP_MS });
+  // Once more: the request may have been lost, and where the answer was, the task is simply gone.
+  await destroy().catch(() => destroy().catch(() => undefined));
 }
 
 /** Asks a task to stop, within a few seconds; never throws: many operations do not listen. */

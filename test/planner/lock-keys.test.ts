@@ -198,8 +198,8 @@ describe('what may be swept up', () => {
   test('everything below the highest number, and nothing of it', () => {
     expect(obsoleteLockKeys(map, lock, 2)).toEqual([
       lockKey(lock, 1),
-      releasedKey(lock, 1),
       leaseKey(lock, 1, 7),
+      releasedKey(lock, 1),
     ]);
     expect(obsoleteLockKeys({ ...map, 'xenrepl:lock:gold:vm:junk': '' }, lock, 1)).toEqual([]);
   });
