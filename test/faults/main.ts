@@ -1,9 +1,7 @@
 /**
  * The fault table: everything that may interrupt a replication, each at its own place, and what comes of it.
  *
- *   main.cjs VICTIM [--only TEXT] [--all | --choose N] [--seed S] [--players N]
- *
- * Without a wish it plays 200 points, which the seed chooses: what fits into ten minutes on two cores.
+ *   main.cjs VICTIM [--only TEXT] [--choose N] [--seed S] [--players N]
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -30,15 +28,13 @@ function wishes(): Wishes {
     allowPositionals: true,
     options: {
       only: { type: 'string', default: '' },
-      choose: { type: 'string' },
-      all: { type: 'boolean', default: false },
+      choose: { type: 'string', default: 'Infinity' },
       seed: { type: 'string', default: '1' },
       players: { type: 'string', default: String(Math.min(8, availableParallelism())) },
     },
   });
   const [program] = positionals;
-  const { only, seed, all, players } = values;
-  const choose = values.choose ?? (all || only !== '' ? 'Infinity' : '200');
+  const { only, seed, choose, players } = values;
   if (program === undefined) throw new Error('the bundled victim must be named');
   if (!(Number(choose) > 0) || !(Number(players) > 0)) throw new Error('--choose and --players take numbers');
   return { program, seed, only, choose: Number(choose), players: Number(players) };

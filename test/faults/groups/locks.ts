@@ -172,8 +172,10 @@ async function judgeBoth(stage: Stage, first: Ended, other: Ended | null): Promi
   const outcome = other.report.vms[0]?.outcome;
   if (outcome?.kind !== 'replicated') throw new Wrong([`the run that took over: ${JSON.stringify(outcome)}`]);
   await stage.judge.commitsTrue();
-  await stage.judge.toldTruth(other.report);
   const slept = first.report.vms[0]?.outcome;
+  // One that fell asleep before it had the lock comes after the other, and retention ends the other's snapshot.
+  const cameAfter = slept?.kind === 'replicated' && slept.takenAtMs >= outcome.takenAtMs;
+  await stage.judge.toldTruth(cameAfter ? first.report : other.report);
   // It may be past all that counts when it falls asleep: then its point stands, or the other has superseded it.
   const honest = ['replicated', 'failed', 'blocked'];
   if (slept === undefined || !honest.includes(slept.kind))

@@ -134,7 +134,8 @@ export function worldGroups(): readonly Group[] {
           'target',
           'VM.add_to_other_config',
           startReplica,
-          blocked,
+          // After the last look at it the pool itself refuses to detach a disk of a VM that runs.
+          { fails: 'blocked|OPERATION_NOT_ALLOWED' },
           overwrite,
           stopReplica,
         ),
@@ -249,7 +250,9 @@ function gated(
     await act(stage);
   };
   const gates = [{ side, method, act: once }];
-  return row(name, { gates, expect, next, ...(remedy === undefined ? {} : { remedy }) });
+  // Disks that ran while they were exchanged are left to whoever started them, detached, and the report warns.
+  const tolerated = remedy === undefined ? [] : [/target: disk .* unused/];
+  return row(name, { gates, expect, next, tolerated, ...(remedy === undefined ? {} : { remedy }) });
 }
 
 async function deleteSourceSnapshot(stage: Stage): Promise<void> {
