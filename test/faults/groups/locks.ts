@@ -174,8 +174,10 @@ async function judgeBoth(stage: Stage, first: Ended, other: Ended | null): Promi
   await stage.judge.commitsTrue();
   const slept = first.report.vms[0]?.outcome;
   // One that fell asleep before it had the lock comes after the other, and retention ends the other's snapshot.
-  const cameAfter = slept?.kind === 'replicated' && slept.takenAtMs >= outcome.takenAtMs;
-  await stage.judge.toldTruth(cameAfter ? first.report : other.report);
+  await stage.judge.toldTruth(other.report).catch(async (error: unknown) => {
+    if (slept?.kind !== 'replicated') throw error;
+    await stage.judge.toldTruth(first.report);
+  });
   // It may be past all that counts when it falls asleep: then its point stands, or the other has superseded it.
   const honest = ['replicated', 'failed', 'blocked'];
   if (slept === undefined || !honest.includes(slept.kind))
