@@ -64,8 +64,15 @@ export class View {
     return this.vms.filter((vm) => !vm.isSnapshot && !vm.isControlDomain && !vm.isTemplate);
   }
 
-  /** Commits on the recovery points that they name; newest last. */
+  /**
+   * Commits on the recovery points that they name; newest last, and those of VMs that are no replica (any more) before all
+   * others: a pool's clock tells seconds, so points of two VMs may be of the same moment.
+   */
   get commits(): readonly ViewedCommit[] {
+    const replicas = new Set(
+      this.vms.filter(({ config }) => config['xenrepl:replica'] !== undefined).map(({ ref }) => ref),
+    );
+    const rank = ({ vm }: ViewedCommit): number => (replicas.has(vm.snapshotOf) ? 1 : 0);
     return this.vms
       .flatMap((vm) => {
         const value = vm.config['xenrepl:commit'];
@@ -73,7 +80,7 @@ export class View {
         const commit = readable(value);
         return commit?.self === vm.uuid ? [{ ...commit, vm }] : [];
       })
-      .sort((a, b) => a.committedAtMs - b.committedAtMs);
+      .sort((a, b) => rank(a) - rank(b) || a.committedAtMs - b.committedAtMs);
   }
 }
 
