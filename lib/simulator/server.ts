@@ -66,6 +66,7 @@ export async function servePool(spec: PoolSpec, options: ServeOptions): Promise<
       restorePool(pool, saved, places);
       await reopenStores(pool, folder);
     }
+    setControlDomainLoads(pool, spec);
     if (options.keepsState) open.saver = new Saver(pool, folder, places);
     await letIn(open);
   } catch (error) {
@@ -89,6 +90,13 @@ function makePool(spec: PoolSpec, saved: SavedPool | null, seed: number): Pool {
     cutRawUpload: spec.cutRawUpload ?? 'fails',
     coalesceDelayMs: spec.coalesceDelayMs === undefined ? 1000 : spec.coalesceDelayMs,
   });
+}
+
+function setControlDomainLoads(pool: Pool, { hosts }: PoolSpec): void {
+  for (const { name, controlDomainLoad: load } of hosts) {
+    const host = pool.hosts.find((one) => one.name === name);
+    if (host !== undefined && load !== undefined) pool.controlDomainLoads.set(host.ref, load);
+  }
 }
 
 function formerPlaces(saved: SavedPool | null): ReadonlyMap<string, FormerPlace> {

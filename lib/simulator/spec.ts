@@ -58,7 +58,15 @@ const pool = z.strictObject({
   password: z.string().optional(),
   /** Further users, with roles. */
   users: z.array(user).optional(),
-  hosts: z.array(z.strictObject({ name })).min(1),
+  hosts: z
+    .array(
+      z.strictObject({
+        name,
+        /** Load average of its control domain, which has 8 vCPUs; null: it keeps no such figure. Default 0.25. */
+        controlDomainLoad: z.number().min(0).nullable().optional(),
+      }),
+    )
+    .min(1),
   srs: z.array(sr),
   networks: z.array(
     z.strictObject({

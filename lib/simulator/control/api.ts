@@ -52,6 +52,8 @@ export interface PoolControl {
   coalesce(): Promise<number>;
   /** Switches a host off (or on): it takes no connections and is not live. */
   setHostOffline(hostName: string, offline?: boolean): Promise<void>;
+  /** Sets the load average of a host's control domain, which has 8 vCPUs; null: the host keeps no such figure. */
+  setControlDomainLoad(hostName: string, load: number | null): Promise<void>;
   /** Writes a file into the ext4 file system that begins at the disk's first byte. Needs debugfs (e2fsprogs). */
   writeGuestFile(vdiUuid: string, path: string, content: Uint8Array): Promise<void>;
   /** Reads one. Rejects when it is not there. */
@@ -83,6 +85,7 @@ export const verbs = [
   'plugSr',
   'coalesce',
   'setHostOffline',
+  'setControlDomainLoad',
   'writeGuestFile',
   'readGuestFile',
   'startWriter',

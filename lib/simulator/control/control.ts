@@ -174,6 +174,14 @@ export class LocalControl implements PoolControl {
     for (const vdi of this.#disksOpenOn(host)) await breakTracking(pool, vdi);
   }
 
+  setControlDomainLoad(hostName: string, load: number | null): Promise<void> {
+    return attempt(() => {
+      if (load !== null && !(Number.isFinite(load) && load >= 0))
+        throw new Error(`a load average is a number from 0 on, or null, not ${String(load)}`);
+      this.#pool.controlDomainLoads.set(this.#host(hostName).ref, load);
+    });
+  }
+
   #disksOpenOn(host: Host): string[] {
     const { db } = this.#pool;
     return db

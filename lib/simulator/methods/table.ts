@@ -3,6 +3,7 @@ import type { Records } from '../../xapi/records';
 import type { Datamodel, Message } from '../datamodel/model';
 import { ApiError } from '../errors';
 import type { Handler, Handlers } from '../pool/call';
+import { dataSources } from './data-source';
 import { events } from './event';
 import { hostsAndPool } from './host';
 import { implicitHandler, plainSetter } from './implicit';
@@ -23,6 +24,7 @@ import { vmBranching } from './vm-snapshot';
 import { vtpms } from './vtpm';
 
 const implemented = {
+  ...dataSources,
   ...events,
   ...hostsAndPool,
   ...messages,

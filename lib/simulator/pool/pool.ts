@@ -69,6 +69,8 @@ export class Pool {
   readonly nbdPorts = new Map<string, number>();
   /** Hosts that are switched off: they take no connection and are not live. */
   readonly offline = new Set<string>();
+  /** Load averages of control domains, by the host's ref; null: the host keeps no such figure. */
+  readonly controlDomainLoads = new Map<string, number | null>();
   #lastDomain = 0;
   readonly #storageQueues = new Map<string, Queue>();
   /** What becomes of a plain raw upload that ends early: `succeeds` as the real server, with stale bytes on the disk. */
