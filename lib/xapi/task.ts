@@ -10,8 +10,12 @@ import { pause } from './wait';
 const FIRST_POLL_MS = 20;
 const SLOWEST_POLL_MS = 1_000;
 const POLL_GROWTH = 1.5;
-/** How long the pool may be out of reach while a task is watched: a restart of the toolstack takes about a minute. */
-const UNREACHABLE_MS = 3 * 60_000;
+export interface TaskTimings {
+  /** How long the pool may be out of reach while a task is watched: a restart of the toolstack takes about a minute. */
+  readonly unreachableMs: number;
+}
+
+export const TASK_TIMINGS: TaskTimings = { unreachableMs: 3 * 60_000 };
 const CLEAN_UP_MS = 5_000;
 /** Bounds of one poll, within the bound of the whole wait. */
 const SHORTEST_CALL_MS = 1_000;
@@ -110,7 +114,7 @@ async function pollTask(
       if (isGone(error)) throw vanished(method, poolName, error);
       const lost =
         error instanceof TransportError && (error.kind === 'connection' || error.kind === 'timeout');
-      if (!lost || performance.now() - answeredMs > UNREACHABLE_MS) throw error;
+      if (!lost || performance.now() - answeredMs > TASK_TIMINGS.unreachableMs) throw error;
     }
     await pause(Math.min(intervalMs, Math.max(leftMs(), 1)), signal);
   }

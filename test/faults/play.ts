@@ -23,6 +23,7 @@ export interface Result {
 const pointsPerStageMax = 12;
 /** A point that hangs must not hang the table. */
 const pointMaxMs = 180_000;
+const leaveMaxMs = 30_000;
 const nothing: Row = { first: '', next: '', digests: '', leftovers: '' };
 
 /** Points that are played on the same pools: the same for a choice, however many processes play. */
@@ -49,17 +50,24 @@ export async function playPiece(
     try {
       stage ??= await prepared(point, victims, random);
       stage.trace.reset();
-      await bounded(point.play(stage, random), point.maxMs ?? pointMaxMs);
+      await bounded(stage, point.play(stage, random), point.maxMs ?? pointMaxMs);
     } catch (error) {
       failure = error instanceof Error ? error.message : String(error);
     }
     const row = stage?.trace.row() ?? nothing;
     onResult({ index, durationMs: performance.now() - startedMs, failure, row });
     if (failure === null && point.from === 'replica') continue;
-    await stage?.[Symbol.asyncDispose]();
+    if (stage !== null) await leave(stage, group, point);
     stage = null;
   }
   await stage?.[Symbol.asyncDispose]();
+}
+
+/** What hangs may not let go of its pools either: that must not hang the points that follow. */
+async function leave(stage: Stage, group: Group, point: FaultPoint): Promise<void> {
+  await bounded(stage, stage[Symbol.asyncDispose](), leaveMaxMs).catch((error: unknown) => {
+    console.error(`the pools of "${group.title}: ${point.name}" could not be taken down:`, error);
+  });
 }
 
 async function prepared(point: FaultPoint, victims: Victims, random: Random): Promise<Stage> {
@@ -78,10 +86,13 @@ async function prepared(point: FaultPoint, victims: Victims, random: Random): Pr
   }
 }
 
-async function bounded(playing: Promise<void>, maxMs: number): Promise<void> {
+async function bounded(stage: Stage, playing: Promise<void>, maxMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`did not end within ${String(maxMs)} ms`)), maxMs);
+    timer = setTimeout(
+      () => reject(new Error(`did not end within ${String(maxMs)} ms; ${stage.pending.describe()}`)),
+      maxMs,
+    );
   });
   try {
     await Promise.race([playing, late]);

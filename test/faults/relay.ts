@@ -15,13 +15,19 @@ export interface Break {
   readonly forGood?: boolean;
 }
 
+interface Line {
+  broken: boolean;
+  /** Whoever connects is turned away. */
+  closed: boolean;
+}
+
 export class Relay implements AsyncDisposable {
   readonly endpoint: PoolEndpoint;
   readonly #server: Server;
   readonly #sockets: Set<Socket>;
-  readonly #line: { broken: boolean };
+  readonly #line: Line;
 
-  private constructor(server: Server, pool: SimulatedPool, sockets: Set<Socket>, line: { broken: boolean }) {
+  private constructor(server: Server, pool: SimulatedPool, sockets: Set<Socket>, line: Line) {
     const { port } = server.address() as AddressInfo;
     this.#server = server;
     this.#sockets = sockets;
@@ -34,9 +40,10 @@ export class Relay implements AsyncDisposable {
     return this.#line.broken;
   }
 
-  static async open(pool: SimulatedPool, fault: Break): Promise<Relay> {
+  /** @param fault null: nothing breaks until `cut` is called */
+  static async open(pool: SimulatedPool, fault: Break | null): Promise<Relay> {
     const sockets = new Set<Socket>();
-    const line = { broken: false, closed: false };
+    const line: Line = { broken: false, closed: false };
     const server = createServer((client) => {
       if (line.closed) {
         client.destroy();
@@ -48,11 +55,22 @@ export class Relay implements AsyncDisposable {
         sockets.add(socket);
         socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
       }
-      carry(client, upstream, fault.direction === 'up' ? strikeAt(fault, line, sockets) : pass);
-      carry(upstream, client, fault.direction === 'down' ? strikeAt(fault, line, sockets) : pass);
+      carry(client, upstream, fault?.direction === 'up' ? strikeAt(fault, line, sockets) : pass);
+      carry(upstream, client, fault?.direction === 'down' ? strikeAt(fault, line, sockets) : pass);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     return new Relay(server, pool, sockets, line);
+  }
+
+  /** Ends every connection, as a cut that was asked for at a byte does; resolves when none is left. */
+  cut(forGood: boolean): Promise<void> {
+    this.#line.broken = true;
+    this.#line.closed = forGood;
+    const closed = [...this.#sockets].map(
+      (socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())),
+    );
+    for (const socket of this.#sockets) socket.destroy();
+    return Promise.all(closed).then(() => undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -82,7 +100,7 @@ function carry(from: Socket, to: Socket, through: Carrier): void {
 /** Counts one connection; the line breaks once only, whichever connection comes so far first. */
 function strikeAt(
   { afterBytes, how, forGood = false }: Break,
-  line: { broken: boolean; closed: boolean },
+  line: Line,
   sockets: ReadonlySet<Socket>,
 ): Carrier {
   let carried = 0;

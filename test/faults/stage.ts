@@ -11,7 +11,9 @@ import type { PoolEndpoint } from '../../lib/xapi';
 import { endpointOf, Site } from '../engine/site';
 import { Admin } from './admin';
 import { quickClock } from './clock';
+import { gatekeeper, watch } from './gates';
 import { Judge } from './judge';
+import { OpenSteps, Pending } from './pending';
 import type { Random } from './random';
 import { Trace } from './trace';
 import type { Victims } from './victims';
@@ -53,7 +55,7 @@ export const smallSpec: SimulatorSpec = {
   ],
 };
 
-/** Something that happens right before the engine's nth call of a method (or opening of a transfer). */
+/** Something that happens right before the engine's nth call of a method, `openExport` or `finishExport`, `openImport` or `finishImport`. */
 export interface Gate {
   readonly side: Side;
   readonly method: string;
@@ -90,6 +92,10 @@ export class Stage implements AsyncDisposable {
   blocksWritten = 0;
   /** What the table says of the point that is being played. */
   readonly trace = new Trace();
+  /** What that point waits for. */
+  readonly pending = new Pending();
+  /** Ends runs of a point that did not end by itself. */
+  readonly #left = new AbortController();
 
   private constructor(site: Site, job: JobDefinition, vm: string, victims: Victims) {
     this.site = site;
@@ -146,6 +152,7 @@ export class Stage implements AsyncDisposable {
       throw error;
     });
     const events: RunEvent[] = [];
+    const steps = new OpenSteps(this.pending);
     try {
       const given: RunJobOptions = {
         job: options.job ?? this.job,
@@ -157,19 +164,20 @@ export class Stage implements AsyncDisposable {
           runId: randomUUID(),
           who: 'fault table',
           clock: quickClock,
-          signal: new AbortController().signal,
+          signal: this.#left.signal,
           ...options.context,
           emit: (event) => {
             events.push(event);
+            steps.on(event);
             options.context?.emit?.(event);
           },
         },
       };
-      const report = await runJob(given);
+      const report = await this.pending.during('a run', () => runJob(given));
       this.trace.reported(report);
       return { report, events };
     } finally {
-      await Promise.all([source.disconnect(), target.disconnect()]);
+      await this.#leave(source, target);
     }
   }
 
@@ -195,44 +203,26 @@ export class Stage implements AsyncDisposable {
         context,
       });
     } finally {
-      await Promise.all([source.disconnect(), target.disconnect()]);
+      await this.#leave(source, target);
     }
   }
 
-  async #connect(side: Side, { endpoints, gates }: StageRun): Promise<Pool> {
-    const pool = await Pool.connect(endpoints?.[side] ?? endpointOf(this.pool(side)));
-    const own = (gates ?? []).filter((one) => one.side === side);
-    this.#gate(pool, side, own);
-    return pool;
+  async #leave(...pools: readonly Pool[]): Promise<void> {
+    await this.pending.during('leaving the pools', () => Promise.all(pools.map((pool) => pool.disconnect())));
   }
 
-  /** Holds the engine before certain calls: nothing of it moves on until the gate's act is over. */
-  #gate(pool: Pool, side: Side, gates: readonly Gate[]): void {
-    const counts = new Map<string, number>();
-    const pass = async (method: string): Promise<void> => {
-      const count = (counts.get(method) ?? 0) + 1;
-      counts.set(method, count);
-      if (side === 'source' && method === 'VDI.destroy') await this.judge.remember();
-      for (const one of gates) if (one.method === method && (one.nth ?? 1) === count) await one.act(this);
-    };
-    const [call, callTask] = [pool.call.bind(pool), pool.callTask.bind(pool)];
-    const [openExport, openImport] = [pool.openExport.bind(pool), pool.openImport.bind(pool)];
-    pool.call = async (method, params, options) => {
-      await pass(method);
-      return call(method, params, options);
-    };
-    pool.callTask = async (method, params, options) => {
-      await pass(method);
-      return callTask(method, params, options);
-    };
-    pool.openExport = async (request, options) => {
-      await pass('openExport');
-      return openExport(request, options);
-    };
-    pool.openImport = async (request, options) => {
-      await pass('openImport');
-      return openImport(request, options);
-    };
+  async #connect(side: Side, { endpoints, gates = [] }: StageRun): Promise<Pool> {
+    const pool = await Pool.connect(endpoints?.[side] ?? endpointOf(this.pool(side)));
+    const pass = gatekeeper(
+      side,
+      gates,
+      (gate) => gate.act(this),
+      async (method) => {
+        if (side === 'source' && method === 'VDI.destroy') await this.judge.remember();
+      },
+    );
+    watch(pool, { side, pending: this.pending, pass });
+    return pool;
   }
 
   async clearFaults(): Promise<void> {
@@ -245,6 +235,7 @@ export class Stage implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#left.abort();
     await Promise.all([this.admin.source.leave(), this.admin.target.leave()]).catch(() => undefined);
     await this.site[Symbol.asyncDispose]();
   }

@@ -1,6 +1,7 @@
+import { TASK_TIMINGS } from '../../lib/xapi/task';
 import { TRANSFER_TIMINGS } from '../../lib/xapi/transfers';
 
-const short = {
+const shortTransfers = {
   idleTimeoutMs: 700,
   exportHeadTimeoutMs: 2_000,
   importHeadTimeoutMs: 500,
@@ -8,12 +9,25 @@ const short = {
 };
 
 /** Plays something that only the bounds of transfers can end: with bounds of seconds instead of minutes. */
-export async function withShortTimings<T>(play: () => Promise<T>): Promise<T> {
-  const usual = { ...TRANSFER_TIMINGS };
-  Object.assign(TRANSFER_TIMINGS, short);
+export function withShortTimings<T>(play: () => Promise<T>): Promise<T> {
+  return changed(TRANSFER_TIMINGS, shortTransfers, play);
+}
+
+/** Plays an outage that lasts: a run that waits for a task then asks in vain for minutes, as it should. */
+export function withShortOutages<T>(play: () => Promise<T>): Promise<T> {
+  return changed(TASK_TIMINGS, { unreachableMs: 2_000 }, play);
+}
+
+async function changed<V extends object, T>(
+  timings: V,
+  meanwhile: Partial<V>,
+  play: () => Promise<T>,
+): Promise<T> {
+  const usual = { ...timings };
+  Object.assign(timings, meanwhile);
   try {
     return await play();
   } finally {
-    Object.assign(TRANSFER_TIMINGS, usual);
+    Object.assign(timings, usual);
   }
 }

@@ -1,4 +1,5 @@
 import { Pool, type Ref } from '../../lib/xapi';
+import { TASK_TIMINGS } from '../../lib/xapi/task';
 import { ApiFailure, FakePool } from './fake-pool';
 import { CutConnection, type Dialect } from './fake-rpc';
 
@@ -86,6 +87,21 @@ describe('operations watched by their task', () => {
       return { status: 'success', result: '', error_info: [] };
     });
     expect(await pool.callTask('VM.snapshot', [VM, 'now'])).toBe('');
+  });
+
+  it('are given up once the pool was out of reach for longer than a restart takes', async () => {
+    await start();
+    fake.handlers.set('task.get_record', () => {
+      throw new CutConnection();
+    });
+    const usual = { ...TASK_TIMINGS };
+    Object.assign(TASK_TIMINGS, { unreachableMs: 200 });
+    try {
+      const failed = pool.callTask('VM.snapshot', [VM, 'now'], { timeoutMs: 600_000 });
+      await expect(failed).rejects.toMatchObject({ kind: 'connection', retry: 'later' });
+    } finally {
+      Object.assign(TASK_TIMINGS, usual);
+    }
   });
 
   it('are asked to stop when the caller cancels', async () => {

@@ -5,10 +5,10 @@ import type { FaultPoint, Group } from '../point';
 import { Relay } from '../relay';
 import type { Break } from '../relay';
 import { mib } from '../stage';
-import type { Side } from '../stage';
+import type { Side, Stage } from '../stage';
 import { strike } from '../strike';
 import type { Expectation } from '../strike';
-import { withShortTimings } from '../timings';
+import { withShortOutages, withShortTimings } from '../timings';
 
 const kib = 1024;
 
@@ -35,9 +35,14 @@ export function networkGroups(): readonly Group[] {
           side,
           `${side}, for longer than the run tries`,
           { how: 'cut', afterBytes: mib, forGood: true },
-          {
-            fails: 'connection',
-          },
+          { fails: 'connection' },
+          withShortOutages,
+        ),
+        brokenAtVerdict(side, `${side}, as the verdict on a transfer is waited for`, false),
+        brokenAtVerdict(
+          side,
+          `${side}, as the verdict on a transfer is waited for, for longer than the run tries`,
+          true,
         ),
       ]),
     },
@@ -64,10 +69,38 @@ export function networkGroups(): readonly Group[] {
       title: 'line gone silent',
       outcome: 'a transfer without a byte for the bound is given up; the run tries again and replicates',
       points: (['source', 'target'] as const).map((side) =>
-        broken(side, side, { how: 'silence', afterBytes: mib }, 'heals', true),
+        broken(side, side, { how: 'silence', afterBytes: mib }, 'heals', withShortTimings),
       ),
     },
   ];
+}
+
+/** A session that could not be ended, a lock that could not be released: both end by themselves. */
+const afterOutage = {
+  remedy: (at: Stage) => at.outwaitLease(),
+  toleratedAtFirst: [/xenrepl:lock/],
+};
+
+/** The bytes have all travelled; what the pool says of them is asked for again until the line is back, within a bound. */
+function brokenAtVerdict(side: Side, name: string, forGood: boolean): FaultPoint {
+  return {
+    name,
+    from: 'replica',
+    play: async (stage, random) => {
+      await using relay = await Relay.open(stage.pool(side), null);
+      const method = side === 'source' ? 'finishExport' : 'finishImport';
+      await withShortOutages(() =>
+        strike(stage, random, {
+          ...afterOutage,
+          write: writeThreeBlocks,
+          gates: [{ side, method, act: () => relay.cut(forGood) }],
+          run: { endpoints: { [side]: relay.endpoint } },
+          expect: forGood ? { fails: 'connection' } : 'succeeds',
+        }),
+      );
+      if (!relay.broken) throw new Wrong(['the line was never cut']);
+    },
+  };
 }
 
 function broken(
@@ -75,23 +108,21 @@ function broken(
   name: string,
   fault: Omit<Break, 'direction'>,
   expect: Expectation,
-  short = false,
+  timed: <T>(play: () => Promise<T>) => Promise<T> = (play) => play(),
 ): FaultPoint {
   return {
     name,
     from: 'replica',
     play: async (stage, random) => {
       await using relay = await Relay.open(stage.pool(side), { ...fault, direction: direction[side] });
-      const played = (): ReturnType<typeof strike> =>
+      await timed(() =>
         strike(stage, random, {
+          ...afterOutage,
           write: writeThreeBlocks,
           run: { endpoints: { [side]: relay.endpoint } },
           expect,
-          // A session that could not be ended, a lock that could not be released: both end by themselves.
-          remedy: (at) => at.outwaitLease(),
-          toleratedAtFirst: [/xenrepl:lock/],
-        });
-      await (short ? withShortTimings(played) : played());
+        }),
+      );
       if (!relay.broken) throw new Wrong(['the line was never used so far']);
     },
   };
@@ -110,8 +141,7 @@ function bothBroken(afterBytes: number): FaultPoint {
         write: writeThreeBlocks,
         run: { endpoints: { source: source.endpoint, target: target.endpoint } },
         expect: 'succeeds',
-        remedy: (at) => at.outwaitLease(),
-        toleratedAtFirst: [/xenrepl:lock/],
+        ...afterOutage,
       });
     },
   };
