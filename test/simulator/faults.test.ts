@@ -145,6 +145,20 @@ describe('guests', () => {
     await expect(control.stopWriter(id)).rejects.toThrow('no guest writer');
   });
 
+  it('fill disks by the gigabyte; what reads the same has the same digest, whatever is allocated', async () => {
+    const { control } = pool.pool;
+    const [filled, written] = await Promise.all(
+      [await pool.createVdi(), await pool.createVdi()].map((ref) => pool.ref('VDI.get_uuid', ref)),
+    );
+    await control.fillDisk(filled ?? '', 1024 ** 2, 5000, 3);
+    expect(await control.digestData(filled ?? '')).not.toEqual(await control.digestData(written ?? ''));
+    const content = await control.readDisk(filled ?? '', 1024 ** 2, 5000);
+    await control.writeDisk(written ?? '', 1024 ** 2, content);
+    await control.writeDisk(written ?? '', 2 * 1024 ** 2, new Uint8Array(512));
+    expect(await control.digestData(filled ?? '')).toEqual(await control.digestData(written ?? ''));
+    expect(new Set(content).size).toBeGreaterThan(250);
+  });
+
   withExt4('write and read files of their ext4 file system', async () => {
     const { control } = pool.pool;
     const folder = mkdtempSync(join(tmpdir(), 'xenrepl-test-'));

@@ -8,6 +8,7 @@ import type { ImageStore } from '../storage';
 import type { CallCounters, GuestWriter, Inventory, PoolControl } from './api';
 import { readGuestFile, writeGuestFile, type GuestDisk } from './guest-files';
 import { GuestWriters } from './guest-writers';
+import { noise } from './noise';
 
 /** Classes of which a run could leave something behind. */
 const inventoried = [
@@ -84,6 +85,19 @@ export class LocalControl implements PoolControl {
   async digestDisk(vdiUuid: string): Promise<{ sha256: string; sizeBytes: number }> {
     const { store, id } = this.#disk(vdiUuid);
     return store.digest(id);
+  }
+
+  async digestData(vdiUuid: string): Promise<{ sha256: string; sizeBytes: number }> {
+    const { store, id } = this.#disk(vdiUuid);
+    return { sha256: await store.digestData(id), sizeBytes: store.image(id).sizeBytes };
+  }
+
+  async fillDisk(vdiUuid: string, offsetBytes: number, lengthBytes: number, seed = 1): Promise<void> {
+    let atBytes = offsetBytes;
+    for (const piece of noise(seed, lengthBytes)) {
+      await this.writeDisk(vdiUuid, atBytes, piece);
+      atBytes += piece.length;
+    }
   }
 
   addFault(rule: FaultRule): Promise<string> {

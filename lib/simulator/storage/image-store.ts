@@ -235,6 +235,20 @@ export class ImageStore {
     return { sha256: hash.digest('hex'), sizeBytes };
   }
 
+  /**
+   * Over the 2 MiB blocks that are not all zeros, each with its index: quick for a large disk that is nearly empty. Equal for
+   * disks of one size that read the same, whatever is allocated; not the digest of the content as a file.
+   */
+  async digestData(id: string): Promise<string> {
+    const hash = createHash('sha256');
+    const block = Buffer.alloc(BLOCK_BYTES);
+    for (const index of this.allocatedBlocks(id)) {
+      await this.readInto(id, index * BLOCK_BYTES, block);
+      if (!block.equals(ZERO_BLOCK)) hash.update(`block ${String(index)}`).update(block);
+    }
+    return hash.digest('hex');
+  }
+
   /** What this image alone takes, without its parents. */
   physicalBytes(id: string): number {
     return this.#space.of(this.#image(id));
