@@ -13,6 +13,7 @@ import { StalePlan } from './errors';
 import type { GrainCache } from './grain-cache';
 import type { RunLock } from './lock';
 import type { Queues } from './queues';
+import type { BlockSet } from './seed/blocks';
 import type { SnapshotGroup } from './snapshot-group';
 
 export interface TakenDisk {
@@ -76,6 +77,8 @@ export class Produced {
   readonly copied = new Map<string, CopyResult>();
   /** What each grain of a copied disk holds now, by device. */
   readonly grains = new Map<string, GrainIndex>();
+  /** Which of a disk's changed blocks anything was sent of, by device; absent where an earlier run copied parts of it. */
+  readonly sent = new Map<string, BlockSet | 'all'>();
   /** Opened to learn whether anything changed, by device; whoever copies the disk takes it over. */
   readonly opened = new Map<string, DiskReader>();
   /** Refs of the replica's live disks by uuid, where a step has looked them up. */

@@ -8,12 +8,12 @@ import { copyDisk } from '../data/copy-disk';
 import type { CopyResult, Zeros } from '../data/copy-disk';
 import { ContentDigest } from '../data/digest';
 import type { DiskReader } from '../data/extent';
-import { SegmentWriter } from '../data/write-segments';
 import { ReplicationError, StalePlan } from '../errors';
 import { grainIndex } from './grains';
 import { openSource, resumeOf } from './open-source';
 import { ProgressKeeper } from './progress';
 import { assertQuiet } from './quiet';
+import { NotingWriter } from './noting-writer';
 
 export async function copyOneDisk(attempt: Attempt, copy: DiskCopy): Promise<void> {
   const { context, made, queues } = attempt;
@@ -48,6 +48,7 @@ export async function compareDisk(attempt: Attempt, copy: DiskCopy): Promise<voi
       await reader.abort();
       throw error;
     }
+    attempt.made.sent.set(copy.device, 'all');
     const digest = new ContentDigest(false).value();
     copied(attempt, copy, { digest, changedBytes: 0, bytesRead: reader.bytesRead, bytesSent: 0 });
   }, context.signal);
@@ -114,12 +115,11 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
       { retry: 'now', hint: 'the disk was resized meanwhile; the run plans again' },
     );
   }
-  // A block that is left out cannot be read back: where what was sent is compared, every changed block is sent.
-  const readBack = attempt.job.transfer.verify === 'sampled';
-  const grains = readBack ? null : await grainIndex(attempt, copy, disk);
+  const grains = await grainIndex(attempt, copy, disk);
   const reader = await openReader(attempt, copy, signal);
   const progress = new ProgressKeeper(attempt, copy, disk, staged.vdi);
-  const writer = new SegmentWriter(
+  const writer = new NotingWriter(
+    disk.sizeBytes,
     target,
     {
       vdi: staged.vdi.ref as Ref<'VDI'>,
@@ -158,6 +158,9 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
   });
   const result = await settled(work, progress);
   if (grains !== null) attempt.made.grains.set(copy.device, grains);
+  // What a copy that is gone on with left out before it was interrupted is not known any more.
+  if (!attempt.made.resumes.has(copy.device))
+    attempt.made.sent.set(copy.device, grains === null ? 'all' : writer.sent);
   return result;
 }
 

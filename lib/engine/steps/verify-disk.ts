@@ -8,13 +8,14 @@ import type { BaseDisk, DiskCopy } from '../../planner/plan';
 import type { VerifyMode } from '../../planner/verify';
 import type { Attempt, StagedDisk, TakenDisk } from '../attempt';
 import type { DiskReader } from '../data/extent';
+import { GrainIndex } from '../data/grain-index';
 import { openExportReader } from '../data/read-export';
 import { ReplicationError, StalePlan } from '../errors';
 import { compareDeltas } from '../verify/compare-deltas';
 import { compareWithSource } from '../verify/read-back';
 import { forgetProgress } from './progress';
 
-/** Of a first copy, this much is read back in a sample; of a delta, all that was written. */
+/** Of a first copy, this much is read back in a sample; of a delta, all that was sent. */
 const sampleBytes = 256 * 1024 * 1024;
 
 export async function verifyStagedDisk(attempt: Attempt, copy: DiskCopy, mode: VerifyMode): Promise<void> {
@@ -61,15 +62,24 @@ async function compare(attempt: Attempt, work: Work): Promise<Found> {
       bytesDone,
       bytesExpected: disk.sizeBytes,
     });
-  const base = mode === 'sampled' ? await readableBase(attempt, copy) : null;
+  const whole = mode === 'full' || mayHaveLeftOut(attempt, work);
+  const base = whole ? null : await readableBase(attempt, copy);
   const [source, target] = await openBoth(attempt, work, base);
   const { signal } = context;
-  if (base !== null) return compareDeltas(source, target, { mayMiss: false, signal, onProgress });
-  return compareWithSource(source, target, {
-    sampleBytes: mode === 'sampled' ? sampleBytes : null,
-    signal,
-    onProgress,
-  });
+  if (base !== null) {
+    const sent = attempt.made.sent.get(copy.device) ?? 'all';
+    const mayMiss = (index: number): boolean => sent !== 'all' && !sent.has(index);
+    return compareDeltas(source, target, { mayMiss, signal, onProgress });
+  }
+  return compareWithSource(source, target, { sampleBytes: whole ? null : sampleBytes, signal, onProgress });
+}
+
+/**
+ * A delta that an earlier run began: what that one left out because the base held it is not known any more, and would look
+ * like something that was lost. Of larger disks nothing is ever left out.
+ */
+function mayHaveLeftOut({ made }: Attempt, { copy, disk }: Work): boolean {
+  return copy.kind === 'delta' && !made.sent.has(copy.device) && GrainIndex.fits(disk.sizeBytes);
 }
 
 /**

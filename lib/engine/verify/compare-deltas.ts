@@ -5,10 +5,10 @@ import type { Block } from '../seed/blocks';
 
 export interface DeltaOptions {
   /**
-   * Whether blocks may be missing on the target: where the copy left out what it knew to be equal already. Otherwise each
-   * block that changed on the source must have been written.
+   * Whether this block may be missing on the target: the copy left all of it out, since it knew the base to hold the same
+   * already. Any other block that changed on the source must have been written.
    */
-  readonly mayMiss: boolean;
+  readonly mayMiss: (index: number) => boolean;
   readonly signal: AbortSignal;
   readonly onProgress: (bytesDone: number) => void;
 }
@@ -56,7 +56,7 @@ async function compare(
       comparedBytes += changed.data.length;
       if (Buffer.compare(ahead.data, changed.data) !== 0) differing.push(changed.index);
       ahead = await next(written);
-    } else if (!mayMiss) {
+    } else if (!mayMiss(changed.index)) {
       differing.push(changed.index);
     }
     onProgress(comparedBytes);

@@ -1,7 +1,11 @@
 /** A job that verifies its runs: wrong content never becomes a recovery point. */
-import type { JobTransfer } from '../../../lib/planner/job';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { JobDefinition, JobTransfer } from '../../../lib/planner/job';
 import { jobDefaults, keepLatest } from '../../../lib/planner/job';
 import { compareNewest, leftovers } from '../inspect';
+import { quickClock } from '../../faults/clock';
 import { guestWrites, Site } from '../site';
 import type { RunOutcome } from '../site';
 
@@ -82,6 +86,72 @@ test.each(['full', 'sampled'] as const)('%s: what arrives wrong is found and cop
   expect(failures(second)).toEqual(['verify-differs']);
   expect(second.report.vms[0]?.outcome).toMatchObject({ copyKind: 'delta' });
   await expectEqual(site, second);
+});
+
+describe('sampled, where deltas leave out what the base holds already', () => {
+  let cacheDir: string;
+
+  beforeEach(() => {
+    cacheDir = mkdtempSync(join(tmpdir(), 'xenrepl-verifies-'));
+  });
+
+  afterEach(() => rmSync(cacheDir, { recursive: true, force: true }));
+
+  /** A recovery point whose grains are known; then a block changes in one of them, and another is written as it was. */
+  async function changed(site: Site): Promise<JobDefinition> {
+    const job = await site.job({ transfer: verifying('sampled') });
+    await expectEqual(site, await site.run(job, { cacheDir }));
+    await guestWrites(site.source.control, 'db1', 0, [
+      { atBytes: 2 * mib, lengthBytes: 2 * mib, fill: 7 },
+      { atBytes: 4 * mib, lengthBytes: 4096, fill: 9 },
+    ]);
+    return job;
+  }
+
+  test('a block that was left out is not taken for one that was lost', async () => {
+    await using site = await siteWithData();
+    const run = await site.run(await changed(site), { cacheDir });
+    expect(failures(run)).toEqual([]);
+    expect(run.report.vms[0]?.disks[0]).toMatchObject({ changedBytes: 4 * mib });
+    expect(run.report.vms[0]?.disks[0]?.sentBytes).toBeLessThan(65_536 + 64);
+    expect(verifiedIn(run)).toEqual([
+      ['0', 2],
+      ['1', 0],
+    ]);
+    await expectEqual(site, run);
+  });
+
+  test.each([{ kind: 'corrupt', atByte: 5_000 }, { kind: 'lie' }] as const)(
+    'what was sent is found where it arrives wrong, or not at all ($kind)',
+    async (effect) => {
+      await using site = await siteWithData();
+      const job = await changed(site);
+      await site.target.control.addFault({ match: { transfer: 'import' }, effect });
+      const run = await site.run(job, { cacheDir });
+      expect(failures(run)).toEqual(['verify-differs']);
+      await expectEqual(site, run);
+    },
+  );
+
+  test('a delta that goes on after an interruption is read back whole: what was left out before is forgotten', async () => {
+    await using site = await siteWithData();
+    await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 8 * mib, lengthBytes: 8 * mib, fill: 7 }]);
+    const job = await changed(site);
+    await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 6 * mib, lengthBytes: 10 * mib, fill: 8 }]);
+    const limits = { bytesMax: 4 * mib, durationMaxMs: 3_600_000 };
+    await site.target.control.addFault({
+      match: { transfer: 'import' },
+      skip: 1,
+      effect: { kind: 'cut', afterBytes: mib },
+    });
+    const run = await site.run(job, { cacheDir, limits, context: { clock: quickClock } });
+    expect(failures(run)).not.toContain('verify-differs');
+    expect(verifiedIn(run)).toEqual([
+      ['0', 32],
+      ['1', 0],
+    ]);
+    await expectEqual(site, run);
+  });
 });
 
 function failures({ events }: RunOutcome): readonly string[] {
