@@ -53,7 +53,8 @@ export class CurlPeer implements AsyncDisposable {
     const from = await this.#address('source', 'export_raw_vdi', this.vdiUuid);
     return this.#into(
       sizeBytes,
-      (to) => `curl -skf '${from}' | curl -skf -H 'Content-Length: ${String(this.bytes)}' -T - '${to}'`,
+      (to) =>
+        `curl -skf '${from}' | curl -skf -H 'Transfer-Encoding:' -H 'Content-Length: ${String(this.bytes)}' -T - '${to}'`,
     );
   }
 
