@@ -1,0 +1,110 @@
+/** The program itself, on its cheapest part: what it measures is nobody's business here, that it measures is. */
+import { build } from 'esbuild';
+import { spawn } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+
+const root = join(__dirname, '../..');
+let folder: string;
+let temporary: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'xenrepl-bench-test-'));
+  temporary = join(folder, 'tmp');
+  mkdirSync(temporary);
+  // A process of its own cannot load TypeScript.
+  await build({
+    entryPoints: ['main', 'engine-run', 'pool-process'].map((name) => join(root, 'bench', `${name}.ts`)),
+    outdir: folder,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    external: ['pac-proxy-agent'],
+    logLevel: 'error',
+  });
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Leads a process group, so that whatever it leaves behind can be found. */
+function start(...args: readonly string[]): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [join(folder, 'main.js'), ...args], {
+    env: { ...process.env, TMPDIR: temporary },
+    detached: true,
+  });
+}
+
+async function bench(
+  ...args: readonly string[]
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+  const child = start(...args);
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
+  expectNothingLeft(child);
+  return { code, stdout, stderr };
+}
+
+function expectNothingLeft({ pid = 0 }: ChildProcessWithoutNullStreams): void {
+  expect(() => process.kill(-pid, 0)).toThrow('ESRCH');
+  expect(readdirSync(temporary)).toEqual([]);
+}
+
+interface Written {
+  readonly startedAt: string;
+  readonly machine: { readonly node: string; readonly cores: number };
+  readonly commit: string | null;
+  readonly failures: readonly unknown[];
+  readonly figures: readonly {
+    readonly name: string;
+    readonly ours: readonly number[];
+    readonly met: boolean;
+  }[];
+}
+
+test('a part that is measured gives a table and every measurement', async () => {
+  const json = join(folder, 'result.json');
+  const { code, stdout, stderr } = await bench('--quick', '--only', 'nothing', '--json', json);
+  expect({ code, stderr }).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining('nothing changed') as string,
+  });
+  const written = JSON.parse(readFileSync(json, 'utf8')) as Written;
+  expect(written).toMatchObject({ machine: { node: process.versions.node }, failures: [] });
+  expect(Date.parse(written.startedAt)).toBeGreaterThan(0);
+  expect(written).toHaveProperty('commit');
+  expect(written.figures).toHaveLength(2);
+  for (const { name, ours } of written.figures) {
+    expect(ours).toEqual([expect.any(Number)]);
+    expect(stdout).toContain(name);
+  }
+});
+
+test('stopped in the middle it ends its pools and takes its folders away', async () => {
+  const child = start('--only', 'nothing');
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  await once(child.stderr, 'data');
+  child.kill('SIGINT');
+  const [code] = await closed;
+  expect(code).toBe(130);
+  expectNothingLeft(child);
+});
+
+test.each([
+  [['--qiuck'], "Unknown option '--qiuck'"],
+  [['--only', 'everything'], 'no part\'s name contains "everything"; parts: full, delta, nothing changed'],
+  [['--json', ''], '--json needs the name of a file'],
+])('%j is refused, with what is allowed', async (args, said) => {
+  const { code, stderr } = await bench(...args);
+  expect(code).toBe(2);
+  expect(stderr).toContain(said);
+});
+
+test('--help says what the options and exit codes mean', async () => {
+  const { code, stdout } = await bench('--help');
+  expect(code).toBe(0);
+  for (const word of ['--quick', '--only', '--json', '--markdown', '130']) expect(stdout).toContain(word);
+});
