@@ -90,7 +90,11 @@ export interface NbdFacts {
     readonly tracksChanges: boolean;
     /** `address:port` of the hosts that serve its disks. */
     readonly servers: readonly string[];
+    /** Why the pool did not say who serves them; null where it did. */
+    readonly refusal: string | null;
   }[];
+  /** Permissions for changed-block tracking and NBD that the account on the source lacks, in lower case. */
+  readonly denied: readonly string[];
   /** What this run has tried in vain already, by device. */
   readonly failed: Readonly<Record<string, NbdFailed>>;
 }

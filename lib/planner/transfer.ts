@@ -100,6 +100,8 @@ function whyNotDropped(job: JobDefinition, nbd: NbdFacts | null, disk: ObservedD
   if (nbd === null) return 'the job reads by export, which needs it';
   const unread = whyNoNbd(nbd, disk);
   if (unread !== null) return unread;
+  const mayNot = whyDenied(nbd, 'vdi.data_destroy');
+  if (mayNot !== null) return mayNot;
   if (disk.tracking === 'on' && tracksChanges(nbd, disk)) return null;
   return job.transfer.enableCbt ? whyNotEnabled(nbd, disk) : 'changed-block tracking is off on it';
 }
@@ -109,7 +111,7 @@ function whyNotEnabled(nbd: NbdFacts | null, disk: ObservedDisk): string | null 
   const unread = whyNoNbd(nbd, disk);
   if (unread !== null) return unread;
   if (!tracksChanges(nbd, disk)) return `the driver of SR "${disk.sr.name}" cannot track changed blocks`;
-  return nbd.licensed ? null : "the source pool's licence rules it out";
+  return nbd.licensed ? whyDenied(nbd, 'vdi.enable_cbt') : "the source pool's licence rules it out";
 }
 
 /** What keeps the disk from being read over NBD at all. */
@@ -123,6 +125,11 @@ function whyNoNbd(nbd: NbdFacts, disk: ObservedDisk): string | null {
       ? 'the source pool serves NBD without encryption only (network purpose insecure_nbd), which is never used'
       : 'no network of the source pool has the purpose nbd';
   }
+  const mayNot = whyDenied(nbd, 'vdi.get_nbd_info');
+  if (mayNot !== null) return mayNot;
+  const refusal = storageOf(nbd, disk)?.refusal ?? null;
+  if (refusal !== null)
+    return `the source pool does not say who serves SR "${disk.sr.name}" over NBD (${refusal})`;
   return serversOf(nbd, disk).length === 0
     ? `no host that sees SR "${disk.sr.name}" has an address on a network with purpose nbd`
     : null;
@@ -131,6 +138,8 @@ function whyNoNbd(nbd: NbdFacts, disk: ObservedDisk): string | null {
 /** What keeps the changes between base and disk from being listed. */
 function whyNotTracked(nbd: NbdFacts, disk: ObservedDisk, inBase: ObservedDisk): string | null {
   if (!tracksChanges(nbd, disk)) return `the driver of SR "${disk.sr.name}" cannot track changed blocks`;
+  const mayNot = whyDenied(nbd, 'vdi.list_changed_blocks');
+  if (mayNot !== null) return mayNot;
   if (disk.tracking === 'off') {
     const licence = nbd.licensed ? '' : ", and the source pool's licence rules it out";
     return `changed-block tracking is off on the disk${licence}`;
@@ -140,12 +149,22 @@ function whyNotTracked(nbd: NbdFacts, disk: ObservedDisk, inBase: ObservedDisk):
     : null;
 }
 
-function serversOf(nbd: NbdFacts, { sr }: ObservedDisk): readonly string[] {
-  return nbd.storages.find(({ srUuid }) => srUuid === sr.uuid)?.servers ?? [];
+function whyDenied({ denied }: NbdFacts, permission: string): string | null {
+  return denied.includes(permission)
+    ? `the account on the source pool lacks the permission ${permission} (role vm-admin has it)`
+    : null;
 }
 
-function tracksChanges(nbd: NbdFacts, { sr }: ObservedDisk): boolean {
-  return nbd.storages.some(({ srUuid, tracksChanges: tracks }) => srUuid === sr.uuid && tracks);
+function storageOf(nbd: NbdFacts, { sr }: ObservedDisk): NbdFacts['storages'][number] | undefined {
+  return nbd.storages.find(({ srUuid }) => srUuid === sr.uuid);
+}
+
+function serversOf(nbd: NbdFacts, disk: ObservedDisk): readonly string[] {
+  return storageOf(nbd, disk)?.servers ?? [];
+}
+
+function tracksChanges(nbd: NbdFacts, disk: ObservedDisk): boolean {
+  return storageOf(nbd, disk)?.tracksChanges === true;
 }
 
 function byExport(methodBecause: string): ChosenMethod {

@@ -124,6 +124,26 @@ test('tracking that somebody turns on later, off and on again: export for one ru
     expect(await leftovers(site)).toEqual([]);
   }));
 
+test('an account that may not ask who serves a disk: the delta is read by export, and the report says why', () =>
+  withSite(nbdSpec(), async (site) => {
+    const job = await site.job(tracked({ method: 'nbd' }));
+    await site.run(job);
+    await guestChanges(site, 1);
+    await site.source.control.addFault({
+      match: { method: 'VDI.get_nbd_info' },
+      max: 99,
+      effect: {
+        kind: 'error',
+        code: 'RBAC_PERMISSION_DENIED',
+        params: ['vdi.get_nbd_info', 'No permission'],
+      },
+    });
+    const { report } = await site.run(job);
+    expect(methods(report)).toEqual(['0 delta export', '1 delta export']);
+    expect(report.vms[0]?.notes.join('\n')).toContain('over NBD (RBAC_PERMISSION_DENIED)');
+    await assertEqual(site, report);
+  }));
+
 test('NBD that breaks again and again: the next attempt reads by export', () =>
   withSite(nbdSpec(), async (site) => {
     const job = await site.job(tracked());

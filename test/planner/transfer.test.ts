@@ -11,7 +11,8 @@ const able: NbdFacts = {
   known: true,
   licensed: true,
   purposes: ['nbd'],
-  storages: [{ srUuid: 'sr-source', tracksChanges: true, servers: ['10.0.0.1:10809'] }],
+  storages: [{ srUuid: 'sr-source', tracksChanges: true, servers: ['10.0.0.1:10809'], refusal: null }],
+  denied: [],
   failed: {},
 };
 
@@ -51,12 +52,32 @@ describe('a delta', () => {
     ['an old release', world('', '', { ...able, known: false }), 'older than XenServer 7.3'],
     ['no purpose', world('#cbt', '#cbt', { ...able, purposes: [] }), 'no network of the source pool'],
     ['in clear only', world('#cbt', '#cbt', { ...able, purposes: ['insecure_nbd'] }), 'is never used'],
+    [
+      'an account that may not ask',
+      world('#cbt', '#cbt', { ...able, denied: ['vdi.get_nbd_info'] }),
+      'lacks the permission vdi.get_nbd_info (role vm-admin has it)',
+    ],
+    [
+      'an account that may not list',
+      world('#cbt', '#cbt', { ...able, denied: ['vdi.list_changed_blocks'] }),
+      'lacks the permission vdi.list_changed_blocks',
+    ],
+    [
+      'a pool that does not say',
+      world('#cbt', '#cbt', {
+        ...able,
+        storages: [
+          { srUuid: 'sr-source', tracksChanges: true, servers: [], refusal: 'RBAC_PERMISSION_DENIED' },
+        ],
+      }),
+      'over NBD (RBAC_PERMISSION_DENIED)',
+    ],
     ['no host', world('#cbt', '#cbt', { ...able, storages: [] }), 'no host that sees SR'],
     [
       'a driver without it',
       world('#cbt', '#cbt', {
         ...able,
-        storages: [{ srUuid: 'sr-source', tracksChanges: false, servers: ['h:1'] }],
+        storages: [{ srUuid: 'sr-source', tracksChanges: false, servers: ['h:1'], refusal: null }],
       }),
       'the driver of SR "sr-source" cannot track',
     ],

@@ -37,10 +37,16 @@ async function missing(
   role: string,
   options: CallOptions,
 ): Promise<readonly string[]> {
+  const denied = await deniedOf(pool, needed, options);
+  return denied.map((name) => `${name} on pool "${pool.name}" (role ${role} has it)`);
+}
+
+/** Those of `wanted` that our account on the pool lacks. Costs no call where others were asked for before. */
+export async function deniedOf(
+  pool: Pool,
+  wanted: readonly string[],
+  options: CallOptions,
+): Promise<readonly string[]> {
   const granted = await pool.permissions(options);
-  if (granted === 'all') return [];
-  const known = new Set([...granted].map((name) => name.toLowerCase()));
-  return needed
-    .filter((name) => !known.has(name))
-    .map((name) => `${name} on pool "${pool.name}" (role ${role} has it)`);
+  return granted === 'all' ? [] : wanted.filter((name) => !granted.has(name));
 }
