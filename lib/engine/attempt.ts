@@ -1,5 +1,5 @@
 /** One attempt for one VM: what its steps share, and what they have produced so far. */
-import type { CallOptions, Pool, VmRecord } from '../xapi';
+import type { CallOptions, Pool, Ref, VifRecord, VmRecord } from '../xapi';
 import type { TargetCommit, SwapRecord } from '../planner/keys';
 import type { JobDefinition } from '../planner/job';
 import type { TemporaryName, TemporaryRole } from '../planner/marks';
@@ -73,6 +73,8 @@ export class Produced {
   baseSnapshot: ObjectId | null = null;
   /** The replica's record, where a step has read it and nothing changed it since. */
   replicaRecord: VmRecord | null = null;
+  /** All network cards of that record, likewise. */
+  replicaCards: ReadonlyMap<Ref<'VIF'>, VifRecord> | null = null;
   readonly staged = new Map<string, StagedDisk>();
   readonly copied = new Map<string, CopyResult>();
   /** What each grain of a copied disk holds now, by device. */

@@ -131,7 +131,7 @@ async function perform(attempt: Attempt, step: Step): Promise<void> {
     case 'compare-disk':
       return compareDisk(attempt, step.copy);
     case 'keep-disks':
-      return keepDisks(attempt, step.expected);
+      return keepDisks(attempt, step.expected, step.cardRefs);
     case 'copy-disk':
       return copyOneDisk(attempt, step.copy);
     case 'verify-disk':

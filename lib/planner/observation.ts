@@ -166,6 +166,8 @@ export interface ObservedReplica {
   readonly announced: readonly AnnouncedDisk[];
   readonly settings: VmSettings;
   readonly cards: readonly ObservedCard[];
+  /** Of its network cards, so that they can be read again together with what else is read. */
+  readonly cardRefs: readonly string[];
   /** Name of the tool and mark, where another program is writing to this replica right now. */
   readonly foreignTransfer: string | null;
 }

@@ -80,7 +80,10 @@ export function planRun(job: JobDefinition, observation: Observation): Plan {
     whenUnchanged:
       kept === null
         ? null
-        : [{ kind: 'keep-disks', expected: kept }, ...commitSteps(job, observation, cards, pruning, false)],
+        : [
+            { kind: 'keep-disks', expected: kept, cardRefs: target.replica?.cardRefs ?? [] },
+            ...commitSteps(job, observation, cards, pruning, false),
+          ],
   };
 }
 

@@ -110,7 +110,12 @@ export type Step =
   | { readonly kind: 'compare-disk'; readonly copy: DiskCopy }
   | { readonly kind: 'copy-disk'; readonly copy: DiskCopy }
   /** Nothing changed: the replica's disks stay, once they are seen to be as observed. */
-  | { readonly kind: 'keep-disks'; readonly expected: readonly ExpectedDisk[] }
+  | {
+      readonly kind: 'keep-disks';
+      readonly expected: readonly ExpectedDisk[];
+      /** Refs of the replica's network cards: read along, which spares the settings a call. */
+      readonly cardRefs: readonly string[];
+    }
   /** Reads the filled disk back: before the replica gets it, so that what differs never becomes a recovery point. */
   | { readonly kind: 'verify-disk'; readonly copy: DiskCopy; readonly mode: VerifyMode }
   | { readonly kind: 'create-replica'; readonly sourceVm: ObjectId }

@@ -76,6 +76,7 @@ export function replicaNamed(name: string): ObservedReplica {
     announced: [],
     settings: plainSettings,
     cards: [],
+    cardRefs: [],
     foreignTransfer: null,
   };
 }

@@ -157,6 +157,7 @@ function toReplica(
     announced: announcedDisks(world, ref, vm),
     settings: settingsOf(vm),
     cards: cardsOf(world, vm),
+    cardRefs: vm.VIFs,
     foreignTransfer: foreignTransfer(world, vm),
   };
   const committed = committedPoints(job, replica).map(({ point }) => point);

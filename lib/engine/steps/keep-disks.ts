@@ -11,14 +11,19 @@ import { StalePlan } from '../errors';
  *
  * @throws StalePlan where they are not
  */
-export async function keepDisks(attempt: Attempt, expected: readonly ExpectedDisk[]): Promise<void> {
+export async function keepDisks(
+  attempt: Attempt,
+  expected: readonly ExpectedDisk[],
+  cardRefs: readonly string[],
+): Promise<void> {
   const { target, made, job, context, vm } = attempt;
   const replica = made.need('replica');
   const snapshot = made.need('snapshot');
   const vmRef = replica.ref as Ref<'VM'>;
-  const { VM, VDI } = await target.read({
+  const { VM, VDI, VIF } = await target.read({
     VM: [vmRef],
     VDI: expected.map(({ vdi }) => vdi.ref as Ref<'VDI'>),
+    VIF: cardRefs as readonly Ref<'VIF'>[],
   });
   const record = VM.get(vmRef);
   const intact = expected.every(({ vdi, contentId }) => {
@@ -30,6 +35,8 @@ export async function keepDisks(attempt: Attempt, expected: readonly ExpectedDis
     throw new StalePlan(`Replica "${replica.name}" (${replica.uuid}) is not as it was observed`);
   }
   made.replicaRecord = record;
+  // One that was added since the observation is not among them: then the settings read them for themselves.
+  if (record.VIFs.every((card) => VIF.has(card))) made.replicaCards = VIF;
   for (const { vdi } of expected) made.liveRefs.set(vdi.uuid, vdi.ref);
   // As an exchange of each disk for itself: from here on the commit is the same as after one.
   made.swap = {

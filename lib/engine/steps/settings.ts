@@ -1,6 +1,6 @@
 /** Brings the replica's settings and network cards up to date with the source snapshot. */
 import { isNullRef, NULL_REF } from '../../xapi';
-import type { MethodName, Pool, Ref, VmRecord } from '../../xapi';
+import type { MethodName, Pool, Ref, VifRecord, VmRecord } from '../../xapi';
 import type { PlannedCard } from '../../planner/plan';
 import { settingsChange, wantedSettings } from '../../planner/settings';
 import type { SettingsChange } from '../../planner/settings';
@@ -24,7 +24,8 @@ export async function applySettings(attempt: Attempt, cards: readonly PlannedCar
   const actual = attempt.made.replicaRecord ?? (await target.call('VM.get_record', [ref]));
   const wanted = wantedSettings(settingsOf(source));
   await applyFields(attempt, ref, settingsChange(settingsOf(actual), wanted));
-  await applyCards(target, ref, actual, cards);
+  const present = attempt.made.replicaCards ?? (await target.read({ VIF: actual.VIFs })).VIF;
+  await applyCards(target, ref, present, cards);
   await protect(target, ref, actual);
   await carryTpm(attempt, source, actual);
 }
@@ -55,26 +56,24 @@ async function applyFields(attempt: Attempt, ref: Ref<'VM'>, change: SettingsCha
 async function applyCards(
   target: Pool,
   ref: Ref<'VM'>,
-  actual: VmRecord,
+  present: ReadonlyMap<Ref<'VIF'>, VifRecord>,
   cards: readonly PlannedCard[],
 ): Promise<void> {
-  const { VIF } = await target.read({ VIF: actual.VIFs });
-  const present = [...VIF].map(([vif, record]) => ({ vif, record }));
   const keep = new Set<string>();
   const missing: PlannedCard[] = [];
   for (const card of cards) {
-    const found = present.find(
-      ({ record }) =>
+    const found = [...present].find(
+      ([, record]) =>
         record.device === card.device &&
         record.MAC.toLowerCase() === card.mac.toLowerCase() &&
         record.network === card.network.ref &&
         record.MTU === card.mtu,
     );
     if (found === undefined) missing.push(card);
-    else keep.add(found.vif);
+    else keep.add(found[0]);
   }
   // Old ones first: a device number can be taken once only.
-  for (const { vif } of present) if (!keep.has(vif)) await target.call('VIF.destroy', [vif]);
+  for (const vif of present.keys()) if (!keep.has(vif)) await target.call('VIF.destroy', [vif]);
   for (const card of missing) {
     await target.call('VIF.create', [
       {
