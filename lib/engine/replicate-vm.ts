@@ -7,11 +7,12 @@ import type { JobDefinition } from '../planner/job';
 import type { NbdFailed, Observation, XoVerdict } from '../planner/observation';
 import type { DeferredPlan, Plan, ReplicatePlan } from '../planner/plan';
 import { committedPoints } from '../planner/base';
-import { leftoversToDiscard, mustStartAgain, planRun } from '../planner/plan-run';
+import { leftoversToDiscard } from '../planner/plan-run';
 import { Produced } from './attempt';
 import type { Attempt } from './attempt';
 import type { RunContext } from './context';
 import type { SegmentLimits } from './data/write-segments';
+import { decide } from './decide';
 import { BlockedError, codeOf, ReplicationError, retryOf, StalePlan } from './errors';
 import type { ErrorSummary, VmOutcome } from './events';
 import { execute } from './execute';
@@ -21,6 +22,7 @@ import type { RunLock } from './lock';
 import { observe } from './observe/observe';
 import type { Queues } from './queues';
 import type { SnapshotGroup } from './snapshot-group';
+import type { SpaceLedger } from './space-ledger';
 import { discardLeftover } from './steps/discard';
 import { startAgain } from './steps/offline';
 
@@ -31,6 +33,7 @@ export interface VmRun {
   readonly target: Pool;
   readonly context: RunContext;
   readonly queues: Queues;
+  readonly space: SpaceLedger;
   readonly group: SnapshotGroup | null;
   readonly limits: SegmentLimits;
   readonly grainCache: GrainCache | null;
@@ -50,6 +53,7 @@ export async function replicateVm(run: VmRun): Promise<VmOutcome> {
   const { context, vm } = run;
   context.emit({ kind: 'vm-started', vm });
   const outcome = await underLock(run).catch((error: unknown) => toOutcome(error, context.signal));
+  run.space.release(vm.uuid);
   run.group?.leave(vm);
   context.emit({ kind: 'vm-finished', vm, outcome });
   return outcome;
@@ -75,6 +79,7 @@ async function withRetries(run: VmRun, lock: RunLock): Promise<VmOutcome> {
     try {
       return await oneAttempt(run, lock, attempt);
     } catch (error) {
+      run.space.release(vm.uuid);
       const { retry } = retryOf(error);
       const last = attempt >= attemptsMax || retry === 'never' || context.signal.aborted;
       const retryInMs = last ? null : retry === 'now' ? 0 : retryLaterMs * attempt;
@@ -88,20 +93,11 @@ async function withRetries(run: VmRun, lock: RunLock): Promise<VmOutcome> {
 
 /** Observes and plans until a plan was carried out that made a recovery point. */
 async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Promise<VmOutcome> {
-  const { job, vm, source, target, context } = run;
+  const { vm, source, context } = run;
   const verdicts: XoVerdict[] = [];
   for (let plans = 1; plans <= plansMax; plans += 1) {
-    const observation = await observe({
-      job,
-      vmUuid: vm.uuid,
-      run: context.runId,
-      source,
-      target,
-      signal: context.signal,
-      verdicts,
-      nbdFailures: Object.fromEntries(run.nbdFailures),
-    });
-    if (mustStartAgain(job, observation)) {
+    const { observation, plan } = await decide(run, verdicts);
+    if (plan === null) {
       context.emit({
         kind: 'warning',
         vm,
@@ -110,7 +106,6 @@ async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Pro
       await startAgain(source, observation.source.vm);
       continue;
     }
-    const plan = planRun(job, observation);
     context.emit({ kind: 'planned', vm, attempt: attemptNumber, plan });
     if (plan.kind === 'blocked') throw blockedError(run, plan);
     const attempt = newAttempt(run, lock, observation);

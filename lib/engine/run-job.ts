@@ -6,6 +6,7 @@ import { bandwidthAt, transfersAtOnce } from '../planner/bandwidth';
 import type { JobDefinition } from '../planner/job';
 import type { Plan } from '../planner/plan';
 import { planRun } from '../planner/plan-run';
+import { withSpaceNote } from '../planner/space';
 import type { RunContext } from './context';
 import { Pace } from './data/pace';
 import { segmentLimits } from './data/write-segments';
@@ -21,6 +22,7 @@ import type { RunReport } from './report';
 import { selectFrom, selectionWarnings, selectVms } from './select-vms';
 import type { SelectedVm } from './select-vms';
 import { SnapshotGroup } from './snapshot-group';
+import { SpaceLedger } from './space-ledger';
 
 export interface RunJobOptions {
   readonly job: JobDefinition;
@@ -60,7 +62,8 @@ export async function runJob(options: RunJobOptions): Promise<RunReport> {
   // A group waits for all its members: one that does not start would never come. Transfers have a bound of their own.
   const concurrency = group === null ? job.concurrency : Math.max(1, vms.length);
   const workers = new PQueue({ concurrency });
-  const shared: Shared = { options, context: { ...context, emit }, queues, group };
+  const space = new SpaceLedger();
+  const shared: Shared = { options, context: { ...context, emit }, queues, space, group };
   await Promise.all(vms.map((vm) => workers.add(() => runVm(shared, vm))));
   emit({ kind: 'run-finished', run: context.runId });
   return report.finish();
@@ -84,6 +87,7 @@ interface Shared {
   readonly options: RunJobOptions;
   readonly context: RunContext;
   readonly queues: Queues;
+  readonly space: SpaceLedger;
   readonly group: SnapshotGroup | null;
 }
 
@@ -91,7 +95,7 @@ function idOf({ uuid, name }: SelectedVm): { readonly uuid: string; readonly nam
   return { uuid, name };
 }
 
-async function runVm({ options, context, queues, group }: Shared, vm: SelectedVm): Promise<VmOutcome> {
+async function runVm({ options, context, queues, space, group }: Shared, vm: SelectedVm): Promise<VmOutcome> {
   const { job, source, target } = options;
   if (vm.kind === 'missing' || context.signal.aborted) {
     group?.leave(vm);
@@ -104,6 +108,7 @@ async function runVm({ options, context, queues, group }: Shared, vm: SelectedVm
     target,
     context,
     queues,
+    space,
     group,
     limits: options.limits ?? segmentLimits,
     grainCache: options.cacheDir === undefined ? null : new GrainCache(options.cacheDir),
@@ -138,19 +143,26 @@ export interface VmPlan {
   readonly plan: Plan | null;
 }
 
-/** What a run would do now, without doing any of it. Takes no lock: a running run makes the answer provisional. */
+/**
+ * What a run would do now, without doing any of it; the space that its VMs need together is told, too. Takes no lock: a
+ * running run makes the answer provisional.
+ */
 export async function planJob(
   options: Pick<RunJobOptions, 'job' | 'source' | 'target' | 'onlyVms'> & { readonly signal: AbortSignal },
 ): Promise<readonly VmPlan[]> {
   const { job, source, target, signal } = options;
   const vms = await selectVms(source, job, options.onlyVms ?? null, { signal });
   const plans: VmPlan[] = [];
+  const space = new SpaceLedger();
   for (const vm of vms) {
     const id = { uuid: vm.uuid, name: vm.name };
     if (vm.kind === 'missing') plans.push({ vm: id, plan: null });
     else {
       const observation = await observe({ job, vmUuid: vm.uuid, run: 'plan', source, target, signal });
-      plans.push({ vm: id, plan: planRun(job, observation) });
+      const together = space.reservedByOthers(vm.uuid);
+      const plan = withSpaceNote(planRun(job, observation), observation.target, together);
+      if (plan.kind === 'replicate') space.reserve(vm.uuid, plan.spaceNeededBytes);
+      plans.push({ vm: id, plan });
     }
   }
   return plans;

@@ -9,9 +9,14 @@ export interface Described {
 
 export function describeNoSpace(conflict: Extract<Conflict, { kind: 'no-space' }>): Described {
   const parts = conflict.parts.map(({ device, bytes }) => `disk ${device} ${gib(bytes)}`);
+  const { reservedBytes } = conflict;
+  const free =
+    reservedBytes === 0
+      ? `${gib(conflict.freeBytes)} free, this run needs`
+      : `${gib(conflict.freeBytes)} free, of which other VMs of this run need ${gib(reservedBytes)}, this VM needs`;
   return {
     message:
-      `${conflict.side} SR ${quoted(conflict.sr)} has ${gib(conflict.freeBytes)} free, this run needs ` +
+      `${conflict.side} SR ${quoted(conflict.sr)} has ${free} ` +
       `${gib(conflict.needBytes)}: ${parts.join(', ')}`,
     hint:
       conflict.side === 'target'

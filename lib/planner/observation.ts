@@ -199,6 +199,8 @@ export interface TargetObservation {
   readonly zeroedDisks: boolean;
   readonly rawDisks: boolean;
   readonly freeBytes: number;
+  /** What other VMs of the same run are about to take of it. */
+  readonly reservedBytes: number;
   readonly replica: ObservedReplica | null;
   /** Others that claim to be the replica of this (job, VM, SR); more than one means somebody meddled. */
   readonly rivals: readonly ObjectId[];

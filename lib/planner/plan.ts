@@ -182,6 +182,8 @@ export type Conflict =
       readonly sr: ObjectId;
       readonly needBytes: number;
       readonly freeBytes: number;
+      /** Of the free bytes: what other VMs of the same run are about to take. */
+      readonly reservedBytes: number;
       /** What it is needed for. */
       readonly parts: readonly { readonly device: string; readonly bytes: number }[];
     }

@@ -1,7 +1,7 @@
 /** What a run needs of each SR before a byte is sent, told from what both pools say of their disks. */
-import { gib } from './describe-storage';
+import { gib, quoted } from './describe-storage';
 import type { Leftover, Observation, ObservedDisk, SourceStorage } from './observation';
-import type { Base, Conflict, DiskCopy } from './plan';
+import type { Base, Conflict, DiskCopy, Plan } from './plan';
 import type { Resume, ResumableDisk } from './resume';
 
 const mib = 1024 ** 2;
@@ -56,9 +56,35 @@ export function targetSpaceConflicts(
   garbage: readonly Leftover[],
   { needBytes, parts }: SpaceForecast,
 ): readonly Conflict[] {
+  const { sr, reservedBytes } = target;
   const freeBytes = target.freeBytes + reclaimable(garbage, 'target');
-  if (needBytes <= freeBytes) return [];
-  return [{ kind: 'no-space', side: 'target', sr: target.sr, needBytes, freeBytes, parts }];
+  // What needs nothing stands in nobody's way.
+  if (needBytes === 0 || needBytes <= freeBytes - reservedBytes) return [];
+  return [{ kind: 'no-space', side: 'target', sr, needBytes, freeBytes, reservedBytes, parts }];
+}
+
+/**
+ * Says where a VM fits alone and not beside those of its run that come before: it waits for them. How much they leave is not
+ * known before; on thick SRs much of what a run needs is free again at its end.
+ *
+ * @param beforeBytes what the VMs before it need
+ */
+export function withSpaceNote(plan: Plan, target: Observation['target'], beforeBytes: number): Plan {
+  if (plan.kind !== 'replicate' || plan.spaceNeededBytes === 0) return plan;
+  const needBytes = beforeBytes + plan.spaceNeededBytes;
+  if (needBytes <= target.freeBytes) return plan;
+  const note =
+    `with the VMs before it this run needs up to ${gib(needBytes)} on SR ${quoted(target.sr)}, which has ` +
+    `${gib(target.freeBytes)} free: this VM waits for them, and is refused where they leave too little`;
+  return { ...plan, notes: [...plan.notes, note] };
+}
+
+/** Whether there is room once the other VMs of the run are done, as far as can be told now. */
+export function waitsForSpace(plan: Plan): boolean {
+  if (plan.kind !== 'blocked') return false;
+  return plan.conflicts.every(
+    (conflict) => conflict.kind === 'no-space' && conflict.needBytes <= conflict.freeBytes,
+  );
 }
 
 /**
@@ -79,7 +105,8 @@ export function sourceSpace(
     const needBytes = sum(parts);
     const mayNeedBytes = disks.reduce((total, disk) => total + thickBytes(disk.sizeBytes), 0);
     if (needBytes > freeBytes) {
-      conflicts.push({ kind: 'no-space', side: 'source', sr: storage.sr, needBytes, freeBytes, parts });
+      const { sr } = storage;
+      conflicts.push({ kind: 'no-space', side: 'source', sr, needBytes, freeBytes, reservedBytes: 0, parts });
     } else if (storage.allocation === 'thick' && mayNeedBytes > freeBytes) {
       notes.push(
         `source SR "${storage.sr.name}" (${storage.sr.uuid}) has ${gib(freeBytes)} free: its snapshot may need up ` +

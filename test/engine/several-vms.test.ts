@@ -1,5 +1,7 @@
+import { planJob } from '../../lib/engine';
 import { leftovers, compareNewest } from './inspect';
 import { defaultSpec, guestWrites, Site } from './site';
+import type { RunOutcome } from './site';
 import type { SimulatorSpec } from '../../lib/simulator';
 
 const mib = 1024 ** 2;
@@ -56,5 +58,68 @@ describe('a job with several VMs', () => {
     expect(failed.map(({ vm }) => vm.uuid)).toEqual([missing]);
     expect(JSON.stringify(failed)).toContain('has no such VM');
     expect(report.vms.filter(({ outcome }) => outcome.kind === 'replicated')).toHaveLength(4);
+  });
+});
+
+describe('several VMs on a target SR that is too small for all of them', () => {
+  const dataBytes = 6 * mib;
+
+  /** Two VMs of which each fits, and both do not. */
+  async function crowded(fill: number): Promise<Site> {
+    const { pools } = spec();
+    const small = pools.map((pool) =>
+      pool.name === 'target'
+        ? { ...pool, srs: pool.srs.map((sr) => ({ ...sr, sizeBytes: 10 * mib })) }
+        : pool,
+    );
+    const site = await Site.start({ ...spec(), pools: small });
+    for (const name of ['web1', 'web2'])
+      await guestWrites(site.source.control, name, 0, [{ atBytes: 0, lengthBytes: dataBytes, fill }]);
+    return site;
+  }
+
+  async function both(site: Site): Promise<RunOutcome> {
+    const uuids = await Promise.all(['web1', 'web2'].map((name) => site.source.control.vmUuid(name)));
+    const outcome = await site.run(await site.job({ selection: { uuids, tags: [] }, concurrency: 2 }));
+    expect(await leftovers(site)).toEqual([]);
+    return outcome;
+  }
+
+  function waited({ report }: RunOutcome): readonly string[] {
+    return report.vms.flatMap(({ warnings }) =>
+      warnings.filter((text) => text.startsWith('waits for other VMs')),
+    );
+  }
+
+  test('the second is refused before a byte of it is sent, once the first has taken its room', async () => {
+    await using site = await crowded(7);
+    const outcome = await both(site);
+    expect(outcome.report.vms.map((vm) => vm.outcome.kind).sort()).toEqual(['blocked', 'replicated']);
+    expect(JSON.stringify(outcome.report)).toMatch(/target SR .* free, this run needs/);
+    expect(waited(outcome)).toHaveLength(1);
+    expect(waited(outcome)[0]).toContain('of which other VMs of this run need');
+    expect((await site.target.control.counters()).bytesImported).toBeLessThan(dataBytes + mib);
+  });
+
+  test('the second goes on where the first took less than it might have', async () => {
+    await using site = await crowded(0);
+    const outcome = await both(site);
+    expect(outcome.report.ok).toBe(true);
+    expect(waited(outcome)).toHaveLength(1);
+    for (const { source, target } of await compareNewest(site, outcome.report)) expect(target).toBe(source);
+  });
+
+  test('the plan says it beforehand', async () => {
+    await using site = await crowded(7);
+    const uuids = await Promise.all(['web1', 'web2'].map((name) => site.source.control.vmUuid(name)));
+    const plans = await planJob({
+      job: await site.job({ selection: { uuids, tags: [] } }),
+      source: await site.connect('source'),
+      target: await site.connect('target'),
+      signal: new AbortController().signal,
+    });
+    const notes = plans.map(({ plan }) => (plan?.kind === 'replicate' ? plan.notes.join() : plan?.kind));
+    expect(notes[0]).not.toContain('with the VMs before it');
+    expect(notes[1]).toMatch(/with the VMs before it this run needs up to .* this VM waits for them/);
   });
 });

@@ -58,6 +58,7 @@ export function targetOf(words: readonly string[]): TargetObservation {
     zeroedDisks: !words.includes('unzeroed'),
     rawDisks: words.includes('raw'),
     freeBytes: Number(free) * 1024 ** 3,
+    reservedBytes: 0,
     replica: null,
     rivals: [],
     networks: [drLan],

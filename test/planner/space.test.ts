@@ -1,7 +1,8 @@
 import type { ChainLayer, Observation, SourceStorage } from '../../lib/planner/observation';
 import { planCopies } from '../../lib/planner/copies';
 import { planRun } from '../../lib/planner/plan-run';
-import { targetSpace } from '../../lib/planner/space';
+import { describePlan } from '../../lib/planner/describe';
+import { targetSpace, waitsForSpace } from '../../lib/planner/space';
 import { findBase } from '../../lib/planner/base';
 import { gib, id, observed } from './language';
 import { jobWith } from './literals';
@@ -76,6 +77,30 @@ describe('on the target SR', () => {
     const { needBytes, parts } = targetSpace(copies, world, null, null);
     expect(needBytes).toBe(4 * gib + 4 * mib + 2 * gib + 4 * mib);
     expect(parts).toEqual([{ device: '0', bytes: needBytes }]);
+  });
+});
+
+describe('beside other VMs of the same run', () => {
+  function plan(freeGib: number, reservedGib: number): ReturnType<typeof planRun> {
+    const world = observed(`vm 0:root*4; target free=${String(freeGib)}`);
+    return planRun(jobWith(), { ...world, target: { ...world.target, reservedBytes: reservedGib * gib } });
+  }
+
+  test('what they are about to take is not free', () => {
+    const planned = plan(10, 9);
+    expect(planned).toMatchObject({
+      kind: 'blocked',
+      conflicts: [{ freeBytes: 10 * gib, reservedBytes: 9 * gib }],
+    });
+    expect(waitsForSpace(planned)).toBe(true);
+    expect(describePlan(planned).join()).toContain(
+      '10.00 GiB free, of which other VMs of this run need 9.00 GiB',
+    );
+  });
+
+  test('nobody waits for space that will not be there either when they are done', () => {
+    expect(waitsForSpace(plan(1, 1))).toBe(false);
+    expect(waitsForSpace(plan(10, 1))).toBe(false);
   });
 });
 

@@ -42,6 +42,7 @@ export function observeTarget(
     srType: sr.type,
     ...storageFacts(sr),
     freeBytes: freeBytes(sr),
+    reservedBytes: 0,
     replica: first === undefined ? null : toReplica(world, job, first.ref, first.vm, first.mark),
     rivals: rivals.map(({ ref, vm }) => vmId(ref, vm)),
     networks: [...world.networks].map(([ref, { uuid, name_label: name }]) => ({ ref, uuid, name })),

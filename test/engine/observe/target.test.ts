@@ -80,6 +80,7 @@ describe('the SR', () => {
       srType: 'nfs',
       allocation: 'thin',
       freeBytes: 600,
+      reservedBytes: 0,
       networks: [{ uuid: 'net-1', name: 'dr-lan' }],
     });
   });
