@@ -68,6 +68,12 @@ export interface LimitOptions {
    */
   readonly windows?: readonly RateWindow[];
   /**
+   * Whether a run gives way, down to a tenth of its rate, while the control domain of a source host that it reads from is
+   * busy (load average above 1 per vCPU).
+   * @default false
+   */
+  readonly nice?: boolean;
+  /**
    * Disks read or written at once of one pool, 1 to 64.
    * @default 8
    */
@@ -113,7 +119,7 @@ export function transferAttributes(options: TransferOptions): JobTransfer {
 }
 
 export function limitAttributes(options: LimitOptions): JobLimits {
-  const { rate, windows, transfersPerPool, transfersPerSr } = options;
+  const { rate, windows, nice, transfersPerPool, transfersPerSr } = options;
   const range = {
     min: 1,
     max: 64,
@@ -126,6 +132,7 @@ export function limitAttributes(options: LimitOptions): JobLimits {
   return {
     ...(rate === undefined ? {} : { bytesPerSecond: rate.toBytesPerSecond() }),
     ...(windows === undefined ? {} : { windows: windows.map(windowAttributes) }),
+    ...(nice === undefined ? {} : { nice }),
     ...(transfersPerPool === undefined ? {} : { transfersPerPool }),
     ...(transfersPerSr === undefined ? {} : { transfersPerSr }),
   };

@@ -93,7 +93,8 @@ function summaryOf(event: AgentEvent): Record<string, unknown> {
     readBytes: disks.reduce((sum, { readBytes }) => sum + readBytes, 0),
     sentBytes: disks.reduce((sum, { sentBytes }) => sum + sentBytes, 0),
   }));
-  return { event: kind, pool, job, run: report.run, outcome, durationMs: report.durationMs, vms };
+  const { run, durationMs, nice } = report;
+  return { event: kind, pool, job, run, outcome, durationMs, ...(nice === null ? {} : { nice }), vms };
 }
 
 /** Of a run's inside only what somebody has to know; every step is for `debug`, bytes on the way for nobody. */
@@ -109,7 +110,11 @@ function logRunEvent(
       log.warn({ event: event.kind, ...of, vm: event.vm }, event.text);
       return;
     case 'selection-warning':
+    case 'nice-blind':
       log.warn({ event: event.kind, ...of }, event.text);
+      return;
+    case 'nice-paced':
+      log.info({ ...of, ...event, event: event.kind }, 'how fast bytes may move, by how busy the hosts are');
       return;
     case 'attempt-failed': {
       const { vm, attempt, error, retryInMs } = event;

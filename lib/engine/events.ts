@@ -26,6 +26,18 @@ export type VmOutcome =
       readonly error: ErrorSummary;
     };
 
+/** What came of giving way to busy hosts. */
+export interface NiceReport {
+  /** How often hosts were looked at. */
+  readonly looks: number;
+  /** Load average of a control domain for each of its vCPUs; null where no host said. */
+  readonly highestLoadPerVcpu: number | null;
+  /** How long bytes moved slower than they otherwise might have. */
+  readonly heldBackMs: number;
+  /** Null: it never gave way. */
+  readonly lowestBytesPerSecond: number | null;
+}
+
 interface OfVm {
   readonly vm: { readonly uuid: string; readonly name: string };
 }
@@ -41,6 +53,17 @@ export type RunEvent =
     }
   /** Something about which VMs the job selects that somebody should know. */
   | { readonly kind: 'selection-warning'; readonly text: string }
+  /** A run that is nice goes slower, or faster again: null where it does not give way any more. */
+  | {
+      readonly kind: 'nice-paced';
+      /** The busiest one that was looked at; null where none says. */
+      readonly host: string | null;
+      readonly loadPerVcpu: number | null;
+      readonly bytesPerSecond: number | null;
+    }
+  /** It cannot be told how busy a host is. */
+  | { readonly kind: 'nice-blind'; readonly text: string }
+  | ({ readonly kind: 'nice-summary' } & NiceReport)
   | ({ readonly kind: 'vm-started' } & OfVm)
   | ({ readonly kind: 'lock-waiting'; readonly holder: string; readonly untilMs: number } & OfVm)
   | ({ readonly kind: 'lock-acquired'; readonly number: number } & OfVm)

@@ -1,6 +1,6 @@
 export { systemClock, type Clock, type RunContext } from './context';
 export { BlockedError, ReplicationError, StalePlan, retryOf, codeOf } from './errors';
-export type { Emit, ErrorSummary, RunEvent, VmOutcome } from './events';
+export type { Emit, ErrorSummary, NiceReport, RunEvent, VmOutcome } from './events';
 export {
   buryJob,
   defaultJobId,

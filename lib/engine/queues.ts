@@ -4,16 +4,20 @@
  */
 import PQueue from 'p-queue';
 import type { Pace } from './data/pace';
+import type { NiceKeeper } from './nice';
 
 export class Queues {
   readonly #perStorage = new Map<string, PQueue>();
   readonly #transfers: PQueue;
   /** All bytes of the run pass here. */
   readonly pace: Pace;
+  /** Null where the job does not give way to busy hosts. */
+  readonly nice: NiceKeeper | null;
 
   /** @param transfersMax disks copied at once, over all VMs of the run. */
-  constructor(transfersMax: number, pace: Pace) {
+  constructor(transfersMax: number, pace: Pace, nice: NiceKeeper | null) {
     this.pace = pace;
+    this.nice = nice;
     this.#transfers = new PQueue({ concurrency: transfersMax });
   }
 

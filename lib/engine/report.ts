@@ -2,7 +2,7 @@
 import type { CopyKind } from '../planner/keys';
 import type { JobDefinition } from '../planner/job';
 import type { TransferMethod } from '../planner/plan';
-import type { RunEvent, VmOutcome } from './events';
+import type { NiceReport, RunEvent, VmOutcome } from './events';
 
 export interface DiskReport {
   readonly device: string;
@@ -37,6 +37,8 @@ export interface RunReport {
   readonly ok: boolean;
   /** About the run as a whole; a run that selects no VM is no failure, and is said here. */
   readonly warnings: readonly string[];
+  /** Null where the job does not ask for it, or the run was over before hosts were looked at. */
+  readonly nice: NiceReport | null;
   readonly vms: readonly VmReport[];
 }
 
@@ -69,6 +71,7 @@ export class ReportBuilder {
   readonly #growing = new Map<string, Growing>();
   readonly #done: VmReport[] = [];
   readonly #warnings: string[] = [];
+  #nice: NiceReport | null = null;
   #expected = 0;
 
   constructor(run: string, job: JobDefinition, nowMs: () => number) {
@@ -80,7 +83,11 @@ export class ReportBuilder {
 
   add(event: RunEvent): void {
     if (event.kind === 'run-started') this.#expected = event.vms;
-    if (event.kind === 'selection-warning') this.#warnings.push(event.text);
+    if (event.kind === 'selection-warning' || event.kind === 'nice-blind') this.#warnings.push(event.text);
+    if (event.kind === 'nice-summary') {
+      const { looks, highestLoadPerVcpu, heldBackMs, lowestBytesPerSecond } = event;
+      this.#nice = { looks, highestLoadPerVcpu, heldBackMs, lowestBytesPerSecond };
+    }
     if (!('vm' in event)) return;
     const growing = this.#of(event.vm);
     switch (event.kind) {
@@ -121,6 +128,7 @@ export class ReportBuilder {
         this.#done.length >= this.#expected &&
         this.#done.every(({ outcome }) => outcome.kind === 'replicated'),
       warnings: this.#warnings,
+      nice: this.#nice,
       vms: this.#done,
     };
   }

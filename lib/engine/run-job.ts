@@ -14,6 +14,7 @@ import type { SegmentLimits } from './data/write-segments';
 import { ReplicationError } from './errors';
 import type { RunEvent, VmOutcome } from './events';
 import { GrainCache } from './grain-cache';
+import { NiceKeeper, vcpusOfControlDomains } from './nice';
 import { observe } from './observe/observe';
 import { Queues } from './queues';
 import { replicateVm, summarise } from './replicate-vm';
@@ -55,8 +56,8 @@ export async function runJob(options: RunJobOptions): Promise<RunReport> {
   const vms = selectFrom(records, job, options.onlyVms ?? null);
   emit({ kind: 'run-started', run: context.runId, jobId: job.jobId, jobName: job.name, vms: vms.length });
   if (options.onlyVms === undefined) await warnOfSelection(options, records, vms, emit);
-  const pace = new Pace((nowMs) => bandwidthAt(job.limits, nowMs), context.clock);
-  const queues = new Queues(transfersAtOnce(job.limits), pace);
+  const { pace, nice } = paceOf(options, records, emit);
+  const queues = new Queues(transfersAtOnce(job.limits), pace, nice);
   const { groupSkewMs } = job.snapshot;
   const group = groupSkewMs === null ? null : new SnapshotGroup(vms.map(idOf), groupSkewMs, context.clock);
   // A group waits for all its members: one that does not start would never come. Transfers have a bound of their own.
@@ -65,8 +66,28 @@ export async function runJob(options: RunJobOptions): Promise<RunReport> {
   const space = new SpaceLedger();
   const shared: Shared = { options, context: { ...context, emit }, queues, space, group };
   await Promise.all(vms.map((vm) => workers.add(() => runVm(shared, vm))));
+  await nice?.finish();
   emit({ kind: 'run-finished', run: context.runId });
   return report.finish();
+}
+
+/** How fast the bytes of a run may move: by its limits, and by how busy the hosts are where it gives way to them. */
+function paceOf(
+  { job, source, context }: RunJobOptions,
+  records: readonly VmRecord[],
+  emit: (event: RunEvent) => void,
+): { readonly pace: Pace; readonly nice: NiceKeeper | null } {
+  const { clock, signal } = context;
+  const limitAt = (nowMs: number): number | null => bandwidthAt(job.limits, nowMs);
+  if (!job.limits.nice) return { pace: new Pace(limitAt, clock), nice: null };
+  const vcpus = vcpusOfControlDomains(records);
+  const nice = new NiceKeeper({ source, vcpus, limitAt, clock, signal, emit });
+  const pace = new Pace(
+    (nowMs) => nice.limitAt(nowMs),
+    clock,
+    (bytes, nowMs) => nice.passed(bytes, nowMs),
+  );
+  return { pace, nice };
 }
 
 /** A look that fails must not fail a run: what it would have said is not what the run is for. */

@@ -183,6 +183,7 @@ function limits(members: Reader): JobLimits {
       ...timeWindow(window),
       bytesPerSecond: window.integerOrNull('bytesPerSecond', 1),
     })),
+    nice: members.has('nice') ? members.flag('nice') : jobDefaults.limits.nice,
     transfersPerPool: members.integer('transfersPerPool', 1),
     transfersPerSr: members.integer('transfersPerSr', 1),
   };

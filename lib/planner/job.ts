@@ -74,6 +74,8 @@ export interface JobLimits {
   readonly bytesPerSecond: number | null;
   /** Where the time is in a window, its limit counts in place of the one above; the first that matches. */
   readonly windows: readonly (TimeWindow & { readonly bytesPerSecond: number | null })[];
+  /** Gives way, down to a tenth of its rate, while the control domain of a host that it reads from is busy. */
+  readonly nice: boolean;
   /** Disks read at once from one pool, and from or to one SR. */
   readonly transfersPerPool: number;
   readonly transfersPerSr: number;
@@ -138,7 +140,7 @@ export const jobDefaults = {
   blackouts: [],
   snapshot: { mode: 'disk', groupSkewMs: null },
   transfer: { method: 'auto', enableCbt: false, dropSnapshotData: false, verify: 'none' },
-  limits: { bytesPerSecond: null, windows: [], transfersPerPool: 8, transfersPerSr: 4 },
+  limits: { bytesPerSecond: null, windows: [], nice: false, transfersPerPool: 8, transfersPerSr: 4 },
   maxChainDepth: 28,
 } as const satisfies Partial<JobDefinition>;
 

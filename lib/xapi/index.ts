@@ -1,5 +1,6 @@
 export { Pool, type ConnectOptions } from './pool';
 export type { CallOptions } from './call';
+export type { ServingHost } from './hosts';
 export type { ObjectSelection, ObjectsRead, ReadableClass } from './read-objects';
 export type { PoolEndpoint, TlsPolicy } from './endpoint';
 export type { DiskExport, DiskImport, ExportRequest, ImportRequest, VmExportRequest } from './transfer';

@@ -146,6 +146,8 @@ interface ActionMethods {
   'pool.get_all': Method<[], readonly Ref<'pool'>[]>;
   'session.get_is_local_superuser': Method<[self: Ref<'session'>], boolean>;
   'session.get_rbac_permissions': Method<[self: Ref<'session'>], readonly string[]>;
+  /** Its latest value, of the last five seconds. Since XenServer 5.0, for every role (`datamodel_host.ml`). */
+  'host.query_data_source': Method<[self: Ref<'host'>, dataSource: string], number>;
   'host.get_servertime': Method<[self: Ref<'host'>], string>;
   'host.get_server_certificate': Method<[self: Ref<'host'>], string>;
 

@@ -34,6 +34,7 @@ const NUMERIC: { readonly [C in keyof Records]: Readonly<Record<NumericField<Rec
   PBD: {},
   host: { API_version_major: true, API_version_minor: true },
   host_metrics: {},
+  PIF: {},
   pool: {},
   network: {},
   task: { progress: true },

@@ -3,6 +3,8 @@ import { parseXapiDate } from './dates';
 import { defaultTimeoutMs } from './bounds';
 import type { PoolEndpoint } from './endpoint';
 import { TransportError } from './errors';
+import { chooseTransferHost, transferHosts } from './hosts';
+import type { ServingHost } from './hosts';
 import type { MethodName, Params, Result } from './methods';
 import type { HostRecord, PoolRecord } from './records';
 import type { Ref, Uuid } from './refs';
@@ -158,6 +160,12 @@ export class Pool {
         );
     this.#permissions = { session: self, granted };
     return granted;
+  }
+
+  /** The host that transfers of disks on this SR are sent to at present; null where none can serve them. */
+  async transferHost(sr: Ref<'SR'>, options: CallOptions = {}): Promise<ServingHost | null> {
+    const all = { PBD: 'all', host: 'all', host_metrics: 'all', pool: 'all' } as const;
+    return chooseTransferHost(transferHosts(await this.read(all, options), sr));
   }
 
   /**

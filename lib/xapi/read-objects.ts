@@ -51,6 +51,7 @@ const classes: readonly ReadableClass[] = [
   'PBD',
   'host',
   'host_metrics',
+  'PIF',
   'pool',
   'network',
   'task',

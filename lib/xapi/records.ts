@@ -183,6 +183,16 @@ export interface HostRecord {
   readonly other_config: StringMap;
 }
 
+/** A network interface of a host. */
+export interface PifRecord {
+  readonly uuid: Uuid<'PIF'>;
+  readonly host: Ref<'host'>;
+  /** Empty where it has none. */
+  readonly IP: string;
+  /** Each with the length of its prefix. */
+  readonly IPv6: readonly string[];
+}
+
 export interface HostMetricsRecord {
   readonly uuid: Uuid<'host_metrics'>;
   /** Whether the host answers its coordinator's heartbeat. */
@@ -254,6 +264,7 @@ export interface Records {
   readonly PBD: PbdRecord;
   readonly host: HostRecord;
   readonly host_metrics: HostMetricsRecord;
+  readonly PIF: PifRecord;
   readonly pool: PoolRecord;
   readonly network: NetworkRecord;
   readonly task: TaskRecord;

@@ -188,6 +188,7 @@ export class DrivenWorld implements World {
       durationMs,
       ok: outcome.kind === 'replicated',
       warnings: [],
+      nice: null,
       vms: [{ vm, outcome, durationMs, attempts: 1, disks: [disk], warnings: [], notes: [] }],
     };
   }

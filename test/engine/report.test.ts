@@ -87,6 +87,7 @@ test('the report says what was done, in the order of the disks', () => {
   ];
   expect(report(...events)).toEqual({
     run: 'run-1',
+    nice: null,
     job: { id: 'gold', name: 'Gold' },
     warnings: ['no VM bears tag "gold"'],
     startedAtMs: 1_001_000,

@@ -78,6 +78,7 @@ describe('what was stored is read again', () => {
       windows: fc.array(
         fc.tuple(timeWindow, rate).map(([window, bytesPerSecond]) => ({ ...window, bytesPerSecond })),
       ),
+      nice: fc.boolean(),
       transfersPerPool: positive,
       transfersPerSr: positive,
     }),

@@ -566,6 +566,10 @@ export interface JobLimits {
   */
   readonly bytesPerSecond?: number;
   /**
+  * Whether a run gives way, down to a tenth of its rate, while the control domain of a source host that it reads from is busy (load average above 1 per vCPU). Default: `false`.
+  */
+  readonly nice?: boolean | cdktf.IResolvable;
+  /**
   * Disks read or written at once of one pool, 1 to 64. Default: 8.
   */
   readonly transfersPerPool?: number;
@@ -586,6 +590,7 @@ export function jobLimitsToTerraform(struct?: JobLimits | cdktf.IResolvable): an
   }
   return {
     bytes_per_second: cdktf.numberToTerraform(struct!.bytesPerSecond),
+    nice: cdktf.booleanToTerraform(struct!.nice),
     transfers_per_pool: cdktf.numberToTerraform(struct!.transfersPerPool),
     transfers_per_sr: cdktf.numberToTerraform(struct!.transfersPerSr),
     windows: cdktf.listMapper(jobLimitsWindowsToTerraform, false)(struct!.windows),
@@ -604,6 +609,12 @@ export function jobLimitsToHclTerraform(struct?: JobLimits | cdktf.IResolvable):
       isBlock: false,
       type: "simple",
       storageClassType: "number",
+    },
+    nice: {
+      value: cdktf.booleanToHclTerraform(struct!.nice),
+      isBlock: false,
+      type: "simple",
+      storageClassType: "boolean",
     },
     transfers_per_pool: {
       value: cdktf.numberToHclTerraform(struct!.transfersPerPool),
@@ -651,6 +662,10 @@ export class JobLimitsOutputReference extends cdktf.ComplexObject {
       hasAnyValues = true;
       internalValueResult.bytesPerSecond = this._bytesPerSecond;
     }
+    if (this._nice !== undefined) {
+      hasAnyValues = true;
+      internalValueResult.nice = this._nice;
+    }
     if (this._transfersPerPool !== undefined) {
       hasAnyValues = true;
       internalValueResult.transfersPerPool = this._transfersPerPool;
@@ -671,6 +686,7 @@ export class JobLimitsOutputReference extends cdktf.ComplexObject {
       this.isEmptyObject = false;
       this.resolvableValue = undefined;
       this._bytesPerSecond = undefined;
+      this._nice = undefined;
       this._transfersPerPool = undefined;
       this._transfersPerSr = undefined;
       this._windows.internalValue = undefined;
@@ -683,6 +699,7 @@ export class JobLimitsOutputReference extends cdktf.ComplexObject {
       this.isEmptyObject = Object.keys(value).length === 0;
       this.resolvableValue = undefined;
       this._bytesPerSecond = value.bytesPerSecond;
+      this._nice = value.nice;
       this._transfersPerPool = value.transfersPerPool;
       this._transfersPerSr = value.transfersPerSr;
       this._windows.internalValue = value.windows;
@@ -703,6 +720,22 @@ export class JobLimitsOutputReference extends cdktf.ComplexObject {
   // Temporarily expose input value. Use with caution.
   public get bytesPerSecondInput() {
     return this._bytesPerSecond;
+  }
+
+  // nice - computed: true, optional: true, required: false
+  private _nice?: boolean | cdktf.IResolvable; 
+  public get nice() {
+    return this.getBooleanAttribute('nice');
+  }
+  public set nice(value: boolean | cdktf.IResolvable) {
+    this._nice = value;
+  }
+  public resetNice() {
+    this._nice = undefined;
+  }
+  // Temporarily expose input value. Use with caution.
+  public get niceInput() {
+    return this._nice;
   }
 
   // transfers_per_pool - computed: true, optional: true, required: false

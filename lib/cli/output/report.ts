@@ -1,12 +1,12 @@
 /** The report of a run as people read it: a table of disks, a table of VMs, and what went wrong. */
-import type { DiskReport, RunReport, VmReport } from '../../engine';
+import type { DiskReport, NiceReport, RunReport, VmReport } from '../../engine';
 import { failureLines, withoutHint } from '../failure';
-import { bytes, duration, instant } from './quantities';
+import { bytes, duration, instant, rate } from './quantities';
 import { table } from './table';
 import { counted } from './text';
 
 export function reportLines(report: RunReport, width: number | null): readonly string[] {
-  const { vms, job } = report;
+  const { vms, job, nice } = report;
   if (vms.length === 0) return [`job "${job.name}" selects no VM at present: nothing was replicated`];
   const disks = vms.flatMap(({ vm, disks: own }) => own.map((disk) => diskRow(vm.name, disk)));
   const done = vms.filter(({ outcome }) => outcome.kind === 'replicated').length;
@@ -16,7 +16,20 @@ export function reportLines(report: RunReport, width: number | null): readonly s
     ...table(vmColumns, vms.map(vmRow), width),
     '',
     `${String(done)} of ${counted(vms.length, 'VM')} replicated in ${duration(report.durationMs)}`,
+    ...(nice === null ? [] : [niceLine(nice)]),
   ];
+}
+
+function niceLine({ highestLoadPerVcpu, heldBackMs, lowestBytesPerSecond }: NiceReport): string {
+  const gaveWay =
+    lowestBytesPerSecond === null
+      ? 'never gave way'
+      : `gave way for ${duration(heldBackMs)}, down to ${rate(lowestBytesPerSecond)}`;
+  const seen =
+    highestLoadPerVcpu === null
+      ? 'no host said how busy it is'
+      : `highest load of a control domain: ${highestLoadPerVcpu.toFixed(2)} per vCPU`;
+  return `nice: ${gaveWay} (${seen})`;
 }
 
 /** One error with its hint for every VM that has no new recovery point. */

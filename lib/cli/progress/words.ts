@@ -10,9 +10,19 @@ export function wordsFor(event: RunEvent): readonly string[] {
   if (event.kind === 'run-started') {
     return [`run ${event.run} of job "${event.jobName}": ${counted(event.vms, 'VM')}`];
   }
+  if (event.kind === 'nice-paced') return [niceWords(event)];
   // Told once, at the end, where nobody overlooks it.
-  if (event.kind === 'run-finished' || event.kind === 'selection-warning') return [];
+  if (!('vm' in event)) return [];
   return sentences(event).map((sentence) => `${event.vm.name}: ${sentence}`);
+}
+
+function niceWords({ host, loadPerVcpu, bytesPerSecond }: Extract<RunEvent, { kind: 'nice-paced' }>): string {
+  const because =
+    host === null || loadPerVcpu === null
+      ? 'no host says how busy it is'
+      : `the control domain of host "${host}" has a load of ${loadPerVcpu.toFixed(2)} per vCPU`;
+  const pace = bytesPerSecond === null ? 'gives way no more' : `gives way, at most ${rate(bytesPerSecond)}`;
+  return `nice: ${pace}: ${because}`;
 }
 
 type VmEvent = Extract<RunEvent, { readonly vm: unknown }>;

@@ -5,7 +5,7 @@ import type { DiskCopy } from '../../planner/plan';
 import { workOf } from '../attempt';
 import type { Attempt, TakenDisk } from '../attempt';
 import { copyDisk } from '../data/copy-disk';
-import type { CopyResult, Zeros } from '../data/copy-disk';
+import type { CopyOptions, CopyResult, Zeros } from '../data/copy-disk';
 import { ContentDigest } from '../data/digest';
 import type { DiskReader } from '../data/extent';
 import { ReplicationError, StalePlan } from '../errors';
@@ -14,6 +14,7 @@ import { openSource, resumeOf } from './open-source';
 import { ProgressKeeper } from './progress';
 import { assertQuiet } from './quiet';
 import { NotingWriter } from './noting-writer';
+import { whileReading } from './serving-hosts';
 
 export async function copyOneDisk(attempt: Attempt, copy: DiskCopy): Promise<void> {
   const { context, made, queues } = attempt;
@@ -140,7 +141,7 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
       checkpoints: progress,
     },
   );
-  const work = copyDisk(reader, writer, {
+  const options: CopyOptions = {
     zeros: zerosOf(copy),
     resume: resumeOf(attempt, copy),
     grains,
@@ -155,8 +156,10 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
         bytesSent,
         bytesExpected: reader.changedBytes,
       }),
-  });
-  const result = await settled(work, progress);
+  };
+  const result = await whileReading(attempt, { disk, method: copy.method }, () =>
+    settled(copyDisk(reader, writer, options), progress),
+  );
   if (grains !== null) attempt.made.grains.set(copy.device, grains);
   // What a copy that is gone on with left out before it was interrupted is not known any more.
   if (!attempt.made.resumes.has(copy.device))

@@ -9,11 +9,13 @@ import type { VerifyMode } from '../../planner/verify';
 import type { Attempt, StagedDisk, TakenDisk } from '../attempt';
 import type { DiskReader } from '../data/extent';
 import { GrainIndex } from '../data/grain-index';
+import { paced } from '../data/pace';
 import { openExportReader } from '../data/read-export';
 import { ReplicationError, StalePlan } from '../errors';
 import { compareDeltas } from '../verify/compare-deltas';
 import { compareWithSource } from '../verify/read-back';
 import { forgetProgress } from './progress';
+import { whileReading } from './serving-hosts';
 
 /** Of a first copy, this much is read back in a sample; of a delta, all that was sent. */
 const sampleBytes = 256 * 1024 * 1024;
@@ -66,12 +68,17 @@ async function compare(attempt: Attempt, work: Work): Promise<Found> {
   const base = whole ? null : await readableBase(attempt, copy);
   const [source, target] = await openBoth(attempt, work, base);
   const { signal } = context;
-  if (base !== null) {
+  // Reading back is reading, too: all that a run reads from the source keeps to its limit.
+  const own = paced(source, attempt.queues.pace, signal);
+  return whileReading(attempt, { disk, method: 'export' }, () => {
+    if (base === null) {
+      const sample = whole ? null : sampleBytes;
+      return compareWithSource(own, target, { sampleBytes: sample, signal, onProgress });
+    }
     const sent = attempt.made.sent.get(copy.device) ?? 'all';
     const mayMiss = (index: number): boolean => sent !== 'all' && !sent.has(index);
-    return compareDeltas(source, target, { mayMiss, signal, onProgress });
-  }
-  return compareWithSource(source, target, { sampleBytes: whole ? null : sampleBytes, signal, onProgress });
+    return compareDeltas(own, target, { mayMiss, signal, onProgress });
+  });
 }
 
 /**

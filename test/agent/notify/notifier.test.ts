@@ -18,7 +18,16 @@ const failed: AgentEvent = {
   message: 'it broke',
   hint: 'mend it',
 };
-const report = { run: 'r', job: of.job, startedAtMs: 0, durationMs: 1, ok: true, warnings: [], vms: [] };
+const report = {
+  run: 'r',
+  job: of.job,
+  startedAtMs: 0,
+  durationMs: 1,
+  ok: true,
+  warnings: [],
+  nice: null,
+  vms: [],
+};
 const worked: AgentEvent = { kind: 'run-ended', ...of, report, outcome: 'replicated' };
 const violated: AgentEvent = {
   kind: 'violation-began',

@@ -58,6 +58,14 @@ const runReport = z.strictObject({
   durationMs: count,
   ok: z.boolean(),
   warnings: z.array(z.string()),
+  nice: z
+    .strictObject({
+      looks: count,
+      highestLoadPerVcpu: z.number().min(0).nullable(),
+      heldBackMs: count,
+      lowestBytesPerSecond: z.number().positive().nullable(),
+    })
+    .nullable(),
   vms: z.array(vmReport),
 });
 
@@ -69,6 +77,9 @@ export const eventLine = z.looseObject({
   kind: z.enum([
     'run-started',
     'selection-warning',
+    'nice-paced',
+    'nice-blind',
+    'nice-summary',
     'vm-started',
     'lock-waiting',
     'lock-acquired',

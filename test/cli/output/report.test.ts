@@ -63,6 +63,7 @@ function report(...vms: VmReport[]): RunReport {
     durationMs: 75_000,
     ok: false,
     warnings: [],
+    nice: null,
     vms,
   };
 }
@@ -101,4 +102,21 @@ test('each VM without a new recovery point says why and what to do; one that was
     'hint: look there',
     'error: cancelled-vm: stopped before its recovery point was made',
   ]);
+});
+
+test.each([
+  [
+    { looks: 9, highestLoadPerVcpu: 1.834, heldBackMs: 200_000, lowestBytesPerSecond: 12 * 1024 ** 2 },
+    'nice: gave way for 3 min 20 s, down to 12.0 MiB/s (highest load of a control domain: 1.83 per vCPU)',
+  ],
+  [
+    { looks: 2, highestLoadPerVcpu: 0.4, heldBackMs: 0, lowestBytesPerSecond: null },
+    'nice: never gave way (highest load of a control domain: 0.40 per vCPU)',
+  ],
+  [
+    { looks: 2, highestLoadPerVcpu: null, heldBackMs: 0, lowestBytesPerSecond: null },
+    'nice: never gave way (no host said how busy it is)',
+  ],
+])('what came of giving way to busy hosts', (nice, line) => {
+  expect(reportLines({ ...report(replicated), nice }, null).at(-1)).toBe(line);
 });

@@ -81,6 +81,7 @@ const configuration: fc.Arbitrary<ValueObject> = fc
             maxLength: 3,
           }),
         ),
+        nice: maybe(fc.boolean()),
         transfers_per_pool: maybe(fc.integer({ min: 1, max: 64 })),
         transfers_per_sr: maybe(fc.integer({ min: 1, max: 64 })),
       }),

@@ -392,7 +392,13 @@ describe('apply', () => {
 
 const every = { every: '1h', cron: null, time_zone: null };
 const blackout = { days: ['sat'], from: '22:00', to: '06:00', time_zone: null };
-const limits = { bytes_per_second: null, windows: null, transfers_per_pool: null, transfers_per_sr: null };
+const limits = {
+  bytes_per_second: null,
+  windows: null,
+  nice: null,
+  transfers_per_pool: null,
+  transfers_per_sr: null,
+};
 const transfer = { method: null, enable_cbt: null, drop_snapshot_data: null, verify: null };
 
 /** Arguments of how, how often and how fast, each wrong in one way. */

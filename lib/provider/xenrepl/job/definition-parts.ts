@@ -106,6 +106,7 @@ export function toLimits(value: ValueObject): JobLimits {
       ...toWindow(window),
       bytesPerSecond: rate(window),
     })),
+    nice: value['nice'] === true,
     transfersPerPool: number(value, 'transfers_per_pool'),
     transfersPerSr: number(value, 'transfers_per_sr'),
   };
@@ -118,6 +119,7 @@ export function fromLimits(limits: JobLimits): Value {
       ...fromWindow(window),
       bytes_per_second: window.bytesPerSecond,
     })),
+    nice: limits.nice,
     transfers_per_pool: limits.transfersPerPool,
     transfers_per_sr: limits.transfersPerSr,
   };

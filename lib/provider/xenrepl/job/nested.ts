@@ -224,6 +224,13 @@ export const limits: Attribute = {
         ...fallback([]),
         description: 'Times in which another limit counts; the first that matches.',
       },
+      nice: {
+        type: 'bool',
+        ...fallback(jobDefaults.limits.nice),
+        description:
+          'Whether a run gives way, down to a tenth of its rate, while the control domain of a source host that it reads from ' +
+          'is busy (load average above 1 per vCPU). Default: `false`.',
+      },
       transfers_per_pool: streams(jobDefaults.limits.transfersPerPool, 'of one pool'),
       transfers_per_sr: streams(jobDefaults.limits.transfersPerSr, 'of one storage repository'),
     },
@@ -231,6 +238,7 @@ export const limits: Attribute = {
   ...fallback({
     bytes_per_second: jobDefaults.limits.bytesPerSecond,
     windows: [],
+    nice: jobDefaults.limits.nice,
     transfers_per_pool: jobDefaults.limits.transfersPerPool,
     transfers_per_sr: jobDefaults.limits.transfersPerSr,
   }),

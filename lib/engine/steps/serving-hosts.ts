@@ -1,0 +1,74 @@
+/** Tells whoever gives way to busy hosts which of them a disk is read from. */
+import type { ObjectsRead, Pool, Ref, ServingHost } from '../../xapi';
+import type { TransferMethod } from '../../planner/plan';
+import type { Attempt, TakenDisk } from '../attempt';
+import { nbdLimits } from '../data/read-nbd';
+import type { NiceKeeper } from '../nice';
+
+interface Reading {
+  readonly disk: TakenDisk;
+  readonly method: TransferMethod;
+}
+
+/** Runs `work`, which reads the disk that was opened. Throws only what `work` does. */
+export async function whileReading<T>(
+  attempt: Attempt,
+  reading: Reading,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { nice } = attempt.queues;
+  if (nice === null) return work();
+  const leave = nice.readsFrom(await hostsOf(attempt, reading, nice));
+  try {
+    return await work();
+  } finally {
+    leave();
+  }
+}
+
+/** A look that fails fails nothing else. */
+async function hostsOf(
+  { source, context: { signal } }: Attempt,
+  { disk, method }: Reading,
+  nice: NiceKeeper,
+): Promise<readonly ServingHost[]> {
+  const where = `the host of disk "${disk.vdi.name}"`;
+  try {
+    if (method === 'nbd') {
+      const hosts = await hostsOverNbd(source, disk, signal);
+      if (hosts.length === 0) nice.cannotTell(where, 'no host is known at the address that serves it');
+      return hosts;
+    }
+    const host = await source.transferHost(disk.srRef as Ref<'SR'>, { signal });
+    return host === null ? [] : [host];
+  } catch (error) {
+    // Whoever reads the disk hears of a wish to stop, and closes it.
+    if (!signal.aborted) nice.cannotTell(where, error instanceof Error ? error.message : String(error));
+    return [];
+  }
+}
+
+/** Connections go to the first addresses that the pool names, round and round. */
+async function hostsOverNbd(
+  source: Pool,
+  { vdi }: TakenDisk,
+  signal: AbortSignal,
+): Promise<readonly ServingHost[]> {
+  const infos = await source.call('VDI.get_nbd_info', [vdi.ref as Ref<'VDI'>], { signal });
+  const used = new Set(infos.slice(0, nbdLimits.connections).map(({ address }) => address));
+  return hostsAt(used, await source.read({ host: 'all', PIF: 'all' }, { signal }));
+}
+
+/** NBD may be served on another network than the one that a host is managed on. */
+export function hostsAt(
+  addresses: ReadonlySet<string>,
+  { host, PIF }: Pick<ObjectsRead, 'host' | 'PIF'>,
+): readonly ServingHost[] {
+  const interfaces = [...PIF.values()].filter(({ IP, IPv6 }) =>
+    [IP, ...IPv6.map((one) => one.replace(/\/.*$/, ''))].some((one) => addresses.has(one)),
+  );
+  const found = new Set(interfaces.map((one) => one.host));
+  return [...host]
+    .filter(([ref, { address }]) => found.has(ref) || addresses.has(address))
+    .map(([ref, { name_label: name }]) => ({ ref, name }));
+}
