@@ -6,6 +6,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Pool, Ref } from '../../xapi';
 import { ReplicationError } from '../errors';
 import { disksOf, vmId } from '../observe/disks';
@@ -20,6 +21,7 @@ import { seedFileError } from './errors';
 import { exportArchive } from './export-archive';
 import { exportDisks } from './export-disks';
 import { assertLengths } from './files/lengths';
+import { underLockFile } from './files/lock-file';
 import { readManifest, readUnfinished, writeManifest, writeUnfinished } from './files/manifest';
 import type { ManifestDisk, SeedManifest, UnfinishedSeed } from './files/manifest';
 import { assertUnused } from './files/unused';
@@ -57,11 +59,17 @@ export interface ExportedSnapshot {
   readonly disks: readonly ObservedDisk[];
 }
 
-/** @throws ReplicationError `vm-missing`, `seed-refused`, `seed-file`: the message names what stands in the way. */
+/** @throws ReplicationError `vm-missing`, `seed-refused`, `seed-file`, `locked`: the message names what stands in the way. */
 export async function exportSeed(options: ExportSeedOptions): Promise<ExportReport> {
-  const { folder, context, source } = options;
+  const { folder, context } = options;
   setMaxListeners(0, context.signal);
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  const lock = join(folder, '.xenrepl-export.lock');
+  return underLockFile(lock, `export to ${folder}`, context, () => exportTo(options));
+}
+
+async function exportTo(options: ExportSeedOptions): Promise<ExportReport> {
+  const { folder, context, source } = options;
   const world = await readWorld(source, { signal: context.signal });
   const vm = vmOf(options, world);
   context.emit({ kind: 'seed-started', action: 'export', vm: { uuid: vm.uuid, name: vm.name } });

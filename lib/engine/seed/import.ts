@@ -3,6 +3,7 @@
  * confirmed by a task of its own. Begun again with the same files, it goes on behind the last confirmed segment.
  */
 import { setMaxListeners } from 'node:events';
+import { dirname } from 'node:path';
 import type { Pool, Ref } from '../../xapi';
 import { ReplicationError } from '../errors';
 import { copyDisk } from '../data/copy-disk';
@@ -17,6 +18,7 @@ import type { SeedContext } from './context';
 import { seedFileError } from './errors';
 import { openContents } from './files/contents';
 import type { FileDisk, SeedContents, SeedFiles } from './files/contents';
+import { underReadersLock } from './files/lock-file';
 import { gib } from './files/space';
 import { findDisk, makeDisk } from './import-disk';
 import type { CarriedDisk } from './import-disk';
@@ -58,12 +60,32 @@ interface Sr {
   readonly freeBytes: number;
 }
 
-/** @throws ReplicationError `seed-file`, `sr-missing`, `seed-refused`: what is wrong with the files or with the SR. */
+/** @throws ReplicationError `seed-file`, `sr-missing`, `seed-refused`, `locked`: what is wrong with the files or with the SR. */
 export async function importSeed(options: ImportSeedOptions): Promise<ImportReport> {
-  const { target, context } = options;
+  const { context } = options;
   setMaxListeners(0, context.signal);
   const sr = await srOf(options);
   const contents = await contentsFor(options, sr);
+  const folder = folderOf(options.files);
+  const action = `import ${folder} to SR "${sr.name}" (${sr.uuid})`;
+  const purpose = `import ${contents.files}`;
+  return underReadersLock(folder, purpose, action, context, () => bringIn(options, sr, contents));
+}
+
+/** Where the files lie; of single disks the first one's. */
+function folderOf(files: SeedFiles): string {
+  switch (files.kind) {
+    case 'folder':
+      return files.path;
+    case 'archive':
+      return dirname(files.path);
+    case 'disks':
+      return dirname(files.disks[0]?.path ?? '.');
+  }
+}
+
+async function bringIn(options: ImportSeedOptions, sr: Sr, contents: SeedContents): Promise<ImportReport> {
+  const { target, context } = options;
   await discardEndedTasks(target, contents.files, { signal: context.signal });
   const found = await findVm(target, contents, { signal: context.signal });
   if (found?.complete === true) return alreadyThere(options, contents, sr, found);

@@ -127,6 +127,28 @@ describe('exporting a seed', () => {
     expect((await site.source.control.counters()).bytesExported).toBe(0);
   });
 
+  test('by two at once is done by one; the other is told by whom', async () => {
+    let other: Promise<unknown> = Promise.resolve();
+    // Leaves time for the other to be turned away.
+    await site.source.control.addFault({
+      match: { method: 'VM.snapshot' },
+      effect: { kind: 'delay', ms: 700 },
+    });
+    const context = {
+      ...contextOf(),
+      emit: ({ kind }: { kind: string }) => {
+        if (kind !== 'seed-started') return;
+        other = exported(site, folder.path).catch((error: unknown) => error);
+      },
+    };
+    await exported(site, folder.path, { context });
+    expect(await other).toMatchObject({
+      code: 'locked',
+      message: expect.stringContaining(context.who) as string,
+    });
+    expect(readdirSync(folder.path).filter((name) => name.includes('lock'))).toEqual([]);
+  });
+
   describe('interrupted', () => {
     test('goes on with the disk that was not finished, from the same snapshot', async () => {
       await site.source.control.addFault({
