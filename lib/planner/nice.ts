@@ -9,6 +9,11 @@
  */
 export const niceLoad = { busyAbove: 1, calmBelow: 0.7 } as const;
 
+/** What a plan says of it. */
+export const niceNote =
+  'nice: goes slower, down to a tenth, while the control domain of a source host that disks are read from has a load above ' +
+  `${String(niceLoad.busyAbove)} per vCPU; looked at every 15 s while bytes move`;
+
 /** A load average is that of a minute: what slowing down has done shows late, so each step waits for the one before. */
 const decreaseEveryMs = 30_000;
 const decreaseTo = 0.5;

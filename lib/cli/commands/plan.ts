@@ -1,6 +1,7 @@
 import { planJob } from '../../engine';
 import type { VmPlan } from '../../engine';
 import { describePlan } from '../../planner/describe';
+import { niceNote } from '../../planner/nice';
 import { answer } from '../command';
 import type { Command } from '../command';
 import { Connections } from '../connections';
@@ -28,8 +29,11 @@ export async function plan(
   const source = await connections.source(job);
   await refuseForeignVms(source, job, onlyVms, { signal });
   const vms = await planJob({ job, source, target, signal, ...(onlyVms === null ? {} : { onlyVms }) });
-  answer(command, { job: { id: job.jobId, name: job.name }, vms }, () =>
-    vms.length === 0 ? [`job "${printable(job.name)}" selects no VM at present`] : vms.flatMap(linesOf),
+  const notes = job.limits.nice ? [niceNote] : [];
+  answer(command, { job: { id: job.jobId, name: job.name }, notes, vms }, () =>
+    vms.length === 0
+      ? [`job "${printable(job.name)}" selects no VM at present`]
+      : [...notes, ...vms.flatMap(linesOf)],
   );
   return exitCodeOf(vms);
 }

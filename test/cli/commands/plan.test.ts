@@ -1,3 +1,4 @@
+import { jobDefaults } from '../../../lib/planner/job';
 import { masked, Pools } from '../pools';
 
 const argv = ['plan', '--target-pool', 'target', '--job', 'site'];
@@ -41,6 +42,15 @@ test('as JSON it is the plan itself', async () => {
   expect(job.name).toBe('site');
   expect(vms[0]?.vm.name).toBe('db1');
   expect(vms[0]?.plan.steps.map(({ kind }) => kind)).toContain('commit-target');
+});
+
+test('a plan says that the job gives way to busy hosts, and what it looks at', async () => {
+  await using pools = await Pools.start();
+  await pools.storeJob({ limits: { ...jobDefaults.limits, nice: true } });
+  const { stdout } = await pools.called(argv);
+  expect(stdout).toMatch(
+    /^nice: goes slower, down to a tenth, while the control domain of a source host .* load above 1 per vCPU/,
+  );
 });
 
 test('a plan that is refused ends in 3 with the setting that decides', async () => {
