@@ -7,7 +7,7 @@ import { adoptChain, compareChain } from './steps/adopt';
 import { abandonSwap, announceSwap, closeSwap, swapDisks } from './steps/swap';
 import { applySettings } from './steps/settings';
 import { commitSource, commitTarget, retirePoints } from './steps/commit';
-import { compareDisk, copyOneDisk } from './steps/copy';
+import { closeAllOpened, compareDisk, copyOneDisk } from './steps/copy';
 import { destroyMarked } from './steps/destroy';
 import { discardLeftover } from './steps/discard';
 import { rememberGrains } from './steps/grains';
@@ -36,7 +36,7 @@ export async function execute(
     await performAll(attempt, stepsAfterComparison(plan, new Set(attempt.made.copied.keys())));
     await rememberGrains(attempt, plan.base);
   } finally {
-    await Promise.all([...attempt.made.opened.values()].map((reader) => reader.abort()));
+    await closeAllOpened(attempt);
   }
 }
 

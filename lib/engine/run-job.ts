@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import PQueue from 'p-queue';
 import type { Pool, VmRecord } from '../xapi';
-import { bandwidthAt, transfersAtOnce } from '../planner/bandwidth';
+import { bandwidthAt } from '../planner/bandwidth';
 import type { JobDefinition } from '../planner/job';
 import type { Plan } from '../planner/plan';
 import { planRun } from '../planner/plan-run';
@@ -57,7 +57,7 @@ export async function runJob(options: RunJobOptions): Promise<RunReport> {
   emit({ kind: 'run-started', run: context.runId, jobId: job.jobId, jobName: job.name, vms: vms.length });
   if (options.onlyVms === undefined) await warnOfSelection(options, records, vms, emit);
   const { pace, nice } = paceOf(options, records, emit);
-  const queues = new Queues(transfersAtOnce(job.limits), pace, nice);
+  const queues = new Queues(job.limits, pace, nice);
   const { groupSkewMs } = job.snapshot;
   const group = groupSkewMs === null ? null : new SnapshotGroup(vms.map(idOf), groupSkewMs, context.clock);
   // A group waits for all its members: one that does not start would never come. Transfers have a bound of their own.

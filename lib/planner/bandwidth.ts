@@ -6,8 +6,3 @@ export function bandwidthAt({ bytesPerSecond, windows }: JobLimits, atMs: number
   const window = windows.find((one) => blackoutAt([one], atMs) !== null);
   return window === undefined ? bytesPerSecond : window.bytesPerSecond;
 }
-
-/** Disks that a run copies at once: all come from one pool and go to one SR, so the smaller limit holds for all of them. */
-export function transfersAtOnce({ transfersPerPool, transfersPerSr }: JobLimits): number {
-  return Math.max(1, Math.min(transfersPerPool, transfersPerSr));
-}

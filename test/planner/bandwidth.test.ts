@@ -1,4 +1,4 @@
-import { bandwidthAt, transfersAtOnce } from '../../lib/planner/bandwidth';
+import { bandwidthAt } from '../../lib/planner/bandwidth';
 import { jobDefaults } from '../../lib/planner/job';
 import type { JobLimits } from '../../lib/planner/job';
 
@@ -34,10 +34,4 @@ test.each([
 test('the first window that holds counts', () => {
   const both = { ...limits, windows: [{ ...night, bytesPerSecond: 7 }, ...limits.windows] };
   expect(bandwidthAt(both, Date.parse('2026-03-02T23:30:00Z'))).toBe(7);
-});
-
-test('disks copied at once: the smaller of both limits, never none', () => {
-  expect(transfersAtOnce({ ...limits, transfersPerPool: 8, transfersPerSr: 4 })).toBe(4);
-  expect(transfersAtOnce({ ...limits, transfersPerPool: 2, transfersPerSr: 4 })).toBe(2);
-  expect(transfersAtOnce({ ...limits, transfersPerPool: 0, transfersPerSr: 4 })).toBe(1);
 });

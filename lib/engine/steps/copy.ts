@@ -21,11 +21,13 @@ export async function copyOneDisk(attempt: Attempt, copy: DiskCopy): Promise<voi
   // Nothing changed on it, while something did on another disk: its clone is equal as it is.
   if (made.copied.has(copy.device)) return;
   // A reader that has to wait in line would keep the source's disk attached for as long.
-  if (queues.transfersAreFull) await closeOpened(attempt, copy);
-  await queues.transfer(async () => {
+  const storages = [takenDisk(attempt, copy.device).srRef, attempt.targetSr.ref];
+  if (queues.transfersAreFull(storages)) await closeOpened(attempt, copy.device);
+  const work = async (): Promise<void> => {
     // One disk that fails must stop its own two transfers and nothing else.
     copied(attempt, copy, await transfer(attempt, copy, context.signal));
-  }, context.signal);
+  };
+  await queues.transfer(storages, work, context.signal);
 }
 
 /**
@@ -34,11 +36,13 @@ export async function copyOneDisk(attempt: Attempt, copy: DiskCopy): Promise<voi
  */
 export async function compareDisk(attempt: Attempt, copy: DiskCopy): Promise<void> {
   const { context, made, queues } = attempt;
-  await queues.transfer(async () => {
+  const compare = async (): Promise<void> => {
     const reader = await openReader(attempt, copy, context.signal);
-    made.opened.set(copy.device, reader);
-    if (reader.changedBytes > 0) return;
-    made.opened.delete(copy.device);
+    if (reader.changedBytes > 0) {
+      if (queues.keep(reader)) made.opened.set(copy.device, reader);
+      else await reader.abort();
+      return;
+    }
     try {
       for await (const { offsetBytes } of reader.extents())
         throw new StalePlan(
@@ -49,10 +53,16 @@ export async function compareDisk(attempt: Attempt, copy: DiskCopy): Promise<voi
       await reader.abort();
       throw error;
     }
-    attempt.made.sent.set(copy.device, 'all');
     const digest = new ContentDigest(false).value();
     copied(attempt, copy, { digest, changedBytes: 0, bytesRead: reader.bytesRead, bytesSent: 0 });
-  }, context.signal);
+  };
+  // Nothing is written, so the target's storage is not asked for room.
+  await queues.transfer([takenDisk(attempt, copy.device).srRef], compare, context.signal);
+}
+
+/** Ends the reading of all disks that were opened and not copied. Never throws. */
+export async function closeAllOpened(attempt: Attempt): Promise<void> {
+  await Promise.all([...attempt.made.opened.keys()].map((device) => closeOpened(attempt, device)));
 }
 
 function copied(attempt: Attempt, copy: DiskCopy, result: CopyResult): void {
@@ -68,10 +78,16 @@ function copied(attempt: Attempt, copy: DiskCopy, result: CopyResult): void {
   });
 }
 
-async function closeOpened({ made }: Attempt, { device }: DiskCopy): Promise<void> {
+async function closeOpened(attempt: Attempt, device: string): Promise<void> {
+  await takeOpened(attempt, device)?.abort();
+}
+
+/** Whoever takes it uses it up or closes it. */
+function takeOpened({ made, queues }: Attempt, device: string): DiskReader | undefined {
   const reader = made.opened.get(device);
   made.opened.delete(device);
-  await reader?.abort();
+  if (reader !== undefined) queues.letGo(reader);
+  return reader;
 }
 
 /** The disk that the snapshot has at a device. */
@@ -82,12 +98,9 @@ function takenDisk({ made, vm }: Attempt, device: string): TakenDisk {
 }
 
 async function openReader(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): Promise<DiskReader> {
-  const { context, vm, made } = attempt;
-  const opened = made.opened.get(copy.device);
-  if (opened !== undefined) {
-    made.opened.delete(copy.device);
-    return opened;
-  }
+  const { context, vm } = attempt;
+  const opened = takeOpened(attempt, copy.device);
+  if (opened !== undefined) return opened;
   const disk = takenDisk(attempt, copy.device);
   const reader = await openSource(attempt, copy, disk, labelOf(attempt, copy), signal);
   context.emit({

@@ -27,6 +27,7 @@ export async function verifyStagedDisk(attempt: Attempt, copy: DiskCopy, mode: V
     throw new StalePlan(`The snapshot of VM "${vm.name}" has no disk at ${copy.device}`);
   const staged = made.stagedAt(copy.device);
   const found = await attempt.queues.transfer(
+    [disk.srRef, attempt.targetSr.ref],
     () => compare(attempt, { copy, mode, disk, staged }),
     context.signal,
   );
