@@ -1,14 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { LocalControl } from './control/control';
 import type { PoolControl } from './control/api';
 import { serveControl, type ControlServer, type PoolDescription } from './control/http';
 import { servePool, type RunningPool } from './server';
 import { checkSpec, type PoolSpec, type SimulatorSpec } from './spec';
+import { makeTemporaryFolder, removeTemporaryFolder } from './temporary-folder';
 
 export interface SimulatorOptions {
-  /** Keeps everything (objects, disks, certificates, addresses) over restarts. Default: a folder that is removed at the end. */
+  /** Keeps everything (objects, disks, certificates, addresses) over restarts. Default: a folder that is removed at the end, or as the process exits. */
   readonly stateDir?: string;
   /** Every host also speaks plain HTTP, on a port of its own. */
   readonly plainHttp?: boolean;
@@ -55,7 +53,7 @@ export async function startSimulator(
   options: SimulatorOptions = {},
 ): Promise<Simulator> {
   const checked = checkSpec(spec);
-  const folder = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'xenrepl-simulator-')));
+  const folder = options.stateDir ?? (await makeTemporaryFolder());
   const parts = new Parts(options.stateDir === undefined ? folder : null);
   try {
     for (const pool of checked.pools)
@@ -129,7 +127,7 @@ class Parts implements Simulator {
     for (const control of this.#controls.values()) await control.close();
     await this.#controlServer?.close();
     for (const running of this.#running) await running.close();
-    if (this.#temporaryFolder !== null) await rm(this.#temporaryFolder, { recursive: true, force: true });
+    if (this.#temporaryFolder !== null) await removeTemporaryFolder(this.#temporaryFolder);
   }
 
   #describe(): PoolDescription[] {
