@@ -113,7 +113,14 @@ async function letIn({ pool, hosts, nbd }: Open): Promise<void> {
     if (pool.facts.apiMinor >= 8) {
       const [key, cert] = [certificate.keyPem, certificate.certificatePem];
       const server = await startNbdServer(
-        { host: transferHost(host), address: ip, port: 0, key, cert },
+        {
+          host: transferHost(host),
+          address: ip,
+          port: 0,
+          key,
+          cert,
+          takesConnections: () => !pool.offline.has(host.ref),
+        },
         transfers,
       );
       nbd.push(server);
@@ -123,7 +130,7 @@ async function letIn({ pool, hosts, nbd }: Open): Promise<void> {
   }
 }
 
-function runningHosts({ pool, hosts }: Open): RunningHost[] {
+function runningHosts({ pool, hosts, nbd }: Open): RunningHost[] {
   return hosts.map(({ place, plainUrl, listeners }, index) => ({
     name: place.name,
     ref: pool.hosts[index]?.ref ?? '',
@@ -133,6 +140,8 @@ function runningHosts({ pool, hosts }: Open): RunningHost[] {
     nbdPort: pool.nbdPorts.get(pool.hosts[index]?.ref ?? '') ?? null,
     cut: () => {
       for (const listener of listeners) listener.cut();
+      // One for each host, or none at all.
+      nbd[index]?.cut();
     },
   }));
 }

@@ -224,6 +224,14 @@ describe('disks', () => {
     await pool.call('VM.hard_shutdown', vm);
   });
 
+  it('a host that is switched off takes no connection, and does nothing that it is asked', async () => {
+    const vdi = await pool.createVdi();
+    await pool.pool.control.setHostOffline('host1');
+    await expect(pool.call('VDI.destroy', vdi)).rejects.toThrow('fetch failed');
+    await pool.pool.control.setHostOffline('host1', false);
+    expect(await pool.call('VDI.get_managed', vdi)).toBe(true);
+  });
+
   it('quirk 40: storage errors can name VDI_IN_USE without any parameter', async () => {
     const vdi = await pool.createVdi();
     await pool.pool.control.addFault({

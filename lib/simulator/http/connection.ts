@@ -119,6 +119,8 @@ class Connection {
 
   async #carryOut(head: Head, call: BodyCall): Promise<Next> {
     const { pool, host } = this.#context;
+    // It was read whole, but the host went off before it could do anything.
+    if (pool.offline.has(host.ref)) return 'close';
     const taskId = headerOf(head, 'task-id') ?? null;
     const reply = await dispatch(pool, { ...call, host, taskId, signal: this.#signal });
     if (this.#signal.aborted) return 'close';

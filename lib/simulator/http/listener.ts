@@ -33,7 +33,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const waiting: (() => void)[] = [];
   const accept = (socket: Socket): void => {
     const context = options.context();
-    if (context === null) {
+    if (context === null || isOff(context)) {
       socket.destroy();
       return;
     }
@@ -49,6 +49,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const server = makeServer(options, accept);
   const raw = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
+    const context = options.context();
+    if (context !== null && isOff(context)) {
+      socket.destroy();
+      return;
+    }
     raw.add(socket);
     socket.on('close', () => raw.delete(socket));
   });
@@ -65,6 +70,11 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     for (const socket of [...sockets, ...raw]) socket.destroy();
   };
   return { address: options.address, port, cut, close: () => closeServer(server, cut) };
+}
+
+/** Switched off, a host answers nobody: not even those that connect again. */
+function isOff({ pool, host }: ConnectionContext): boolean {
+  return pool.offline.has(host.ref);
 }
 
 function makeServer(options: ListenOptions, accept: (socket: Socket) => void): Server {

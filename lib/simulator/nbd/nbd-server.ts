@@ -15,11 +15,15 @@ export interface NbdServerOptions {
   /** PEM of the host's key and certificate, for STARTTLS. */
   readonly key: string;
   readonly cert: string;
+  /** False while the host is switched off. Default: always true. */
+  readonly takesConnections?: () => boolean;
 }
 
 export interface NbdServer {
   readonly address: string;
   readonly port: number;
+  /** Cuts every connection, as when the host loses power. */
+  cut(): void;
   /** Rejects with whatever went wrong in the server itself since it was started. */
   close(): Promise<void>;
 }
@@ -37,7 +41,7 @@ export async function startNbdServer(options: NbdServerOptions, pool: TransferPo
   const served = new Set<Promise<void>>();
   const defects: unknown[] = [];
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    if (sockets.size >= MOST_CONNECTIONS) {
+    if (sockets.size >= MOST_CONNECTIONS || options.takesConnections?.() === false) {
       socket.destroy();
       return;
     }
@@ -51,14 +55,18 @@ export async function startNbdServer(options: NbdServerOptions, pool: TransferPo
       });
     served.add(serving);
   });
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
   server.listen(options.port, options.address);
   await once(server, 'listening');
   return {
     address: options.address,
     port: (server.address() as AddressInfo).port,
+    cut,
     async close() {
       server.close();
-      for (const socket of sockets) socket.destroy();
+      cut();
       await Promise.all(served);
       if (defects.length > 0) throw new AggregateError(defects, 'the NBD server failed');
     },
