@@ -20,6 +20,7 @@ export class CurlPeer implements AsyncDisposable {
   readonly #site: BenchSite;
   readonly #pools: Readonly<Record<Side, Pool>>;
   readonly #snapshot: Ref<'VM'>;
+  #proved = false;
 
   private constructor(
     processes: Processes,
@@ -48,7 +49,7 @@ export class CurlPeer implements AsyncDisposable {
     return new CurlPeer(processes, site, { source, target }, { snapshot, vdiUuid, bytes: Number(stdout) });
   }
 
-  /** The export, piped into an import of the same VHD. @throws Error where the copy is not equal */
+  /** The export, piped into an import of the same VHD. @throws Error where its first copy is not equal */
   async copy(sizeBytes: number): Promise<CurlFigures> {
     const from = await this.#address('source', 'export_raw_vdi', this.vdiUuid);
     return this.#into(
@@ -94,7 +95,9 @@ export class CurlPeer implements AsyncDisposable {
     const made = await target.call('VDI.create', [emptyDisk(sr, sizeBytes)]);
     const { uuid } = await target.call('VDI.get_record', [made]);
     const figures = await this.#timed(command(await this.#address('target', 'import_raw_vdi', uuid)));
-    await this.#site.assertSameContent(this.vdiUuid, uuid, 'the copy by curl');
+    // Its others are made of the same bytes by the same command.
+    if (!this.#proved) await this.#site.assertSameContent(this.vdiUuid, uuid, 'the copy by curl');
+    this.#proved = true;
     await target.call('VDI.destroy', [made]);
     return figures;
   }
