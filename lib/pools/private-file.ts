@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync, type Stats } from 'node:fs';
 import { dirname, isAbsolute } from 'node:path';
 import { PoolsFileError } from './errors';
 
@@ -65,7 +65,7 @@ function refuseUnlessPrivate(path: string, stats: Stats): void {
   }
   const mode = stats.mode & 0o777;
   // Windows has no such modes: every file would look open to all.
-  if ((mode & othersMayNot(path)) !== 0 && process.platform !== 'win32') {
+  if ((mode & othersMayNot(path, stats)) !== 0 && process.platform !== 'win32') {
     const octal = mode.toString(8).padStart(4, '0');
     refuse(
       `it holds credentials, but group or others may access it (mode ${octal}); run: chmod 600 ${shellWord(path)}`,
@@ -74,12 +74,25 @@ function refuseUnlessPrivate(path: string, stats: Stats): void {
 }
 
 /**
- * systemd hands a credential to its service by an access list, whose mask shows as a right of the group; the folder is
- * closed to everybody else.
+ * What of a file's mode gives others access. systemd makes a credential with mode 0400 and lets its service read it by an
+ * access list, whose mask shows as a right of the group (`write_credential` in systemd's `exec-credential.c`); the folder gets
+ * one, too. Where that is not what is found, the usual rule holds.
  */
-function othersMayNot(path: string): number {
+function othersMayNot(path: string, file: Stats): number {
   const folder = process.env['CREDENTIALS_DIRECTORY'];
-  return folder !== undefined && isAbsolute(folder) && dirname(path) === folder ? 0o037 : 0o077;
+  if (folder === undefined || !isAbsolute(folder) || dirname(path) !== folder) return everybody;
+  const around = statSync(folder, { throwIfNoEntry: false });
+  const closed = around !== undefined && isOfRootOrUs(around) && (around.mode & writtenByGroupOrOpen) === 0;
+  const asMade = isOfRootOrUs(file) && (file.mode & 0o777) === credentialMode;
+  return closed && asMade ? everybody & ~credentialMode : everybody;
+}
+
+const everybody = 0o077;
+const credentialMode = 0o440;
+const writtenByGroupOrOpen = 0o027;
+
+function isOfRootOrUs({ uid }: Stats): boolean {
+  return uid === 0 || uid === process.getuid?.();
 }
 
 function isMissing(error: unknown): boolean {

@@ -1,3 +1,4 @@
+import { chmodSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { endpoint, loadPoolsFile, type PoolsFile } from '../../lib/pools';
 import { messageOf, TestFolder } from './folder';
@@ -170,6 +171,47 @@ describe('files that others may access', () => {
     const path = folder.write('pools.yaml', paris(...basics, 'password: x'), mode);
 
     expect(loadPoolsFile(path).pools.size).toBe(1);
+  });
+});
+
+describe('a credential that systemd hands to its service', () => {
+  const usual = process.env['CREDENTIALS_DIRECTORY'];
+
+  beforeEach(() => {
+    process.env['CREDENTIALS_DIRECTORY'] = folder.path;
+  });
+
+  afterEach(() => {
+    if (usual === undefined) delete process.env['CREDENTIALS_DIRECTORY'];
+    else process.env['CREDENTIALS_DIRECTORY'] = usual;
+    chmodSync(folder.path, 0o700);
+  });
+
+  it.each([
+    ['shows the mask of its access list as a right of the group', 0o440, 0o550],
+    ['belongs to the service where there are no access lists', 0o400, 0o500],
+  ])('%s', (_what, mode, folderMode) => {
+    const path = folder.write('pools.yaml', paris(...basics, 'password: x'), mode);
+    chmodSync(folder.path, folderMode);
+    expect(loadPoolsFile(path).pools.size).toBe(1);
+  });
+
+  it.each([
+    ['that may be written to', 0o640, 0o700],
+    ['for all', 0o444, 0o700],
+    ['in a folder that is open to all', 0o440, 0o755],
+    ['in a folder that a group may write to', 0o440, 0o770],
+  ])('is no such thing, and refused: one %s', (_what, mode, folderMode) => {
+    const path = folder.write('pools.yaml', paris(...basics, 'password: x'), mode);
+    chmodSync(folder.path, folderMode);
+    expect(messageOf(folder, () => loadPoolsFile(path))).toContain('group or others may access it');
+  });
+
+  it('lies in that folder itself: what is elsewhere is judged as ever', () => {
+    const path = folder.write('in/pools.yaml', paris(...basics, 'password: x'), 0o440);
+    expect(messageOf(folder, () => loadPoolsFile(path))).toContain(
+      'group or others may access it (mode 0440)',
+    );
   });
 });
 
