@@ -1,6 +1,6 @@
 /** The agent as a program: parts put together, signals, files. */
 import { randomUUID } from 'node:crypto';
-import { systemClock, defaultCacheDir } from '../engine';
+import { systemClock } from '../engine';
 import { loadPoolsFile } from '../pools';
 import { Agent } from './agent';
 import { defaultConfig, loadAgentConfig } from './config';
@@ -20,6 +20,8 @@ export interface AgentCall {
   readonly poolsFile: string;
   /** Where its history is kept. */
   readonly stateFolder: string;
+  /** Where runs keep what makes later deltas smaller. */
+  readonly cacheDir: string;
   /** The agent's own settings; null: all defaults. */
   readonly configFile: string | null;
   /** Where metrics are served, `host:port`; null: as the settings say. */
@@ -51,7 +53,7 @@ export async function runAgent(call: AgentCall): Promise<void> {
     file: loadPoolsFile(call.poolsFile, call.env),
     clock,
     who: call.who,
-    cacheDir: defaultCacheDir(call.env, call.env['HOME'] ?? call.stateFolder),
+    cacheDir: call.cacheDir,
     onWarning: (pool, text) => log.warn({ event: 'pool-warning', pool }, text),
   });
   const memory = new Memory(call.stateFolder, () => clock.nowMs());

@@ -1,5 +1,5 @@
 /** Values of options, read once at the border. */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -30,6 +30,14 @@ export function collectUuid(text: string, previous: readonly string[] | undefine
 export function nonEmpty(text: string): string {
   if (text.trim() === '') throw new InvalidArgumentError('It is empty.');
   return text;
+}
+
+/** Of every command that runs jobs, so that all of them find what the others kept. */
+export function cacheDirOption(): Option {
+  return new Option(
+    '--cache-dir <dir>',
+    'keep what makes later deltas smaller in this folder (default: $XENREPL_CACHE_DIR, else ~/.cache/xenrepl)',
+  ).argParser(nonEmpty);
 }
 
 const sizeUnits: Readonly<Record<string, number>> = {

@@ -8,6 +8,8 @@ export interface AgentCall {
   readonly poolsFile: string;
   /** Where its history is kept. */
   readonly stateFolder: string;
+  /** Where runs keep what makes later deltas smaller. */
+  readonly cacheDir: string;
   /** Its own settings; null: all defaults. */
   readonly configFile: string | null;
   /** Where it serves metrics, `host:port`; null: as the settings say. */

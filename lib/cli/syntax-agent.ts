@@ -1,7 +1,7 @@
 /** `xenrepl agent` and what goes with it: schedules kept, promises asserted. */
 import { Option } from 'commander';
 import type { Command as Commander } from 'commander';
-import { nonEmpty, parseDuration } from './arguments';
+import { cacheDirOption, nonEmpty, parseDuration } from './arguments';
 import { logLevels } from './doors';
 import type { LogLevel } from './doors';
 import type { Load } from './syntax';
@@ -14,6 +14,7 @@ interface OfAgent {
   readonly listen?: string;
   readonly logLevel: LogLevel;
   readonly state?: string;
+  readonly cacheDir?: string;
 }
 
 export function addAgent(program: Commander, act: Act, examples: Examples): void {
@@ -23,6 +24,7 @@ export function addAgent(program: Commander, act: Act, examples: Examples): void
     .option('--config <file>', 'YAML file with limits, notifications and where metrics are served', nonEmpty)
     .option('--listen <host:port>', 'serve /metrics, /healthz and /readyz there (default: nowhere)', nonEmpty)
     .option('--state <dir>', 'keep history in this folder (default: ~/.local/state/xenrepl)', nonEmpty)
+    .addOption(cacheDirOption())
     .addOption(
       new Option('--log-level <level>', 'what to log, one line of JSON each')
         .choices(logLevels)
@@ -38,11 +40,11 @@ export function addAgent(program: Commander, act: Act, examples: Examples): void
         '\ngoes on.\n\nSIGTERM and Ctrl-C end it within 10 s; what a run has copied is gone on with. SIGHUP reads the pools' +
         '\nfile anew.',
     )
-    .action(async ({ config, listen, logLevel, state }: OfAgent) =>
+    .action(async ({ config, listen, logLevel, state, cacheDir }: OfAgent) =>
       act(async () => {
         const { agent } = await import('./commands/agent.js');
-        return (command) =>
-          agent(command, { config: config ?? null, listen: listen ?? null, logLevel, state: state ?? null });
+        const files = { config: config ?? null, state: state ?? null, cacheDir: cacheDir ?? null };
+        return (command) => agent(command, { ...files, listen: listen ?? null, logLevel });
       }),
     );
   addInstall(agentCommand, act, examples);

@@ -1,6 +1,6 @@
 /** The command line as a whole: commands, options, help. What they do stands in commands/, loaded when called. */
 import { Command as Commander, Option } from 'commander';
-import { collectUuid, nonEmpty, parseDuration } from './arguments';
+import { cacheDirOption, collectUuid, nonEmpty, parseDuration } from './arguments';
 import type { LongCommand } from './command';
 import { exitCodeHelp } from './exit-codes';
 import { addSeed } from './syntax-seed';
@@ -65,6 +65,11 @@ export function buildProgram(syntax: Syntax): Commander {
   return program;
 }
 
+interface OfRun extends OfJob {
+  readonly lockWait: number;
+  readonly cacheDir?: string;
+}
+
 type Act = (load: Load) => Promise<void>;
 
 function addRun(program: Commander, act: Act): void {
@@ -77,6 +82,7 @@ function addRun(program: Commander, act: Act): void {
         .argParser(parseDuration)
         .default(150_000, '150s'),
     )
+    .addOption(cacheDirOption())
     .addHelpText(
       'after',
       examples(
@@ -85,10 +91,11 @@ function addRun(program: Commander, act: Act): void {
         ['xenrepl run --target-pool lyon --job nightly --json', 'one event per line, the report last'],
       ) + `\n\n${exitCodeHelp}`,
     )
-    .action(async ({ targetPool, job, vm, lockWait }: OfJob & { readonly lockWait: number }) =>
+    .action(async ({ targetPool, job, vm, lockWait, cacheDir }: OfRun) =>
       act(async () => {
         const { run } = await import('./commands/run.js');
-        return (command) => run(command, { targetPool, job, onlyVms: vm ?? null, lockWaitMs: lockWait });
+        const options = { targetPool, job, onlyVms: vm ?? null, lockWaitMs: lockWait };
+        return (command) => run(command, { ...options, cacheDir: cacheDir ?? null });
       }),
     );
 }

@@ -94,11 +94,19 @@ export class GrainCache {
   }
 }
 
-/** `XENREPL_CACHE_DIR`, else `xenrepl` in the user's folder for caches. */
+/**
+ * `XENREPL_CACHE_DIR`, else what systemd made for a service (`CACHE_DIRECTORY`, of several the first), else `xenrepl` in the
+ * user's folder for caches.
+ */
 export function defaultCacheDir(env: Readonly<Record<string, string | undefined>>, home: string): string {
   const named = (name: string): string | null =>
     env[name] === undefined || env[name] === '' ? null : env[name];
-  return named('XENREPL_CACHE_DIR') ?? join(named('XDG_CACHE_HOME') ?? join(home, '.cache'), 'xenrepl');
+  const ofService = named('CACHE_DIRECTORY')?.split(':')[0] ?? null;
+  return (
+    named('XENREPL_CACHE_DIR') ??
+    ofService ??
+    join(named('XDG_CACHE_HOME') ?? join(home, '.cache'), 'xenrepl')
+  );
 }
 
 function checksum(...parts: readonly Buffer[]): Buffer {

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { stateFolder } from '../../schedule';
+import { cacheDirOf } from '../cache-dir';
 import type { Command, LongCommand } from '../command';
 import { poolsFilePath } from '../connections';
 import type { LogLevel } from '../doors';
@@ -11,6 +12,7 @@ export interface AgentOptions {
   readonly listen: string | null;
   readonly logLevel: LogLevel;
   readonly state: string | null;
+  readonly cacheDir: string | null;
 }
 
 /** Keeps the schedules of all jobs until somebody stops it, which is how this is meant to end. */
@@ -21,6 +23,7 @@ export async function agent(command: LongCommand, options: AgentOptions): Promis
   await run({
     poolsFile: poolsFilePath(command),
     stateFolder: stateFolderOf(command, options.state),
+    cacheDir: cacheDirOf(command, options.cacheDir),
     configFile: options.config === null ? null : resolve(io.cwd, options.config),
     listen: options.listen,
     logLevel: options.logLevel,

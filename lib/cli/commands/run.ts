@@ -1,7 +1,8 @@
-import { runJob, systemClock, defaultCacheDir } from '../../engine';
+import { runJob, systemClock } from '../../engine';
 import type { RunReport } from '../../engine';
 import type { JobDefinition } from '../../planner/job';
 import type { Pool } from '../../xapi';
+import { cacheDirOf } from '../cache-dir';
 import type { Command } from '../command';
 import { Connections } from '../connections';
 import { exitCodeOfRun } from '../exit-codes';
@@ -15,6 +16,8 @@ export interface RunOptions {
   readonly job: string;
   readonly onlyVms: readonly string[] | null;
   readonly lockWaitMs: number;
+  /** Null: where the environment says. */
+  readonly cacheDir: string | null;
 }
 
 /** Runs a job once, whether it is enabled or not: who types this wants it now. */
@@ -32,7 +35,7 @@ export async function run(command: Command, options: RunOptions): Promise<number
 
 async function runShowing(
   command: Command,
-  { onlyVms, lockWaitMs }: RunOptions,
+  { onlyVms, lockWaitMs, cacheDir }: RunOptions,
   ends: { readonly job: JobDefinition; readonly source: Pool; readonly target: Pool },
 ): Promise<RunReport> {
   const { io, signal } = command;
@@ -41,7 +44,7 @@ async function runShowing(
     return await runJob({
       ...ends,
       lockWaitMs,
-      cacheDir: defaultCacheDir(io.env, io.home),
+      cacheDir: cacheDirOf(command, cacheDir),
       ...(onlyVms === null ? {} : { onlyVms }),
       context: { runId: io.newId(), who: io.who, clock: systemClock, signal, emit: progress.show },
     });
