@@ -2,7 +2,7 @@ const MINUTE_MS = 60_000;
 
 /** True for messages that change nothing, so that asking twice is harmless. */
 export function isRead(method: string): boolean {
-  return /^\w+\.(?:get_|query_data_source$)/.test(method) || method === 'event.from';
+  return /^\w+\.(?:get_|query_data_source$)|^event\.from$|^system\.listMethods$/.test(method);
 }
 
 /**

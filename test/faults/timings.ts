@@ -2,10 +2,10 @@ import { TASK_TIMINGS } from '../../lib/xapi/task';
 import { TRANSFER_TIMINGS } from '../../lib/xapi/transfers';
 
 const shortTransfers = {
-  idleTimeoutMs: 700,
-  exportHeadTimeoutMs: 2_000,
-  importHeadTimeoutMs: 500,
-  outcomeTimeoutMs: 3_000,
+  idleTimeoutMs: 1_500,
+  exportHeadTimeoutMs: 4_000,
+  importHeadTimeoutMs: 1_000,
+  outcomeTimeoutMs: 5_000,
 };
 
 /** Plays something that only the bounds of transfers can end: with bounds of seconds instead of minutes. */
