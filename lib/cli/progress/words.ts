@@ -17,12 +17,12 @@ export function wordsFor(event: RunEvent): readonly string[] {
 }
 
 function niceWords({ host, loadPerVcpu, bytesPerSecond }: Extract<RunEvent, { kind: 'nice-paced' }>): string {
-  const because =
+  const seen =
     host === null || loadPerVcpu === null
       ? 'no host says how busy it is'
-      : `the control domain of host "${host}" has a load of ${loadPerVcpu.toFixed(2)} per vCPU`;
-  const pace = bytesPerSecond === null ? 'gives way no more' : `gives way, at most ${rate(bytesPerSecond)}`;
-  return `nice: ${pace}: ${because}`;
+      : `control domain of host "${host}": load ${loadPerVcpu.toFixed(2)} per vCPU`;
+  const pace = bytesPerSecond === null ? 'as fast as it may again' : `at most ${rate(bytesPerSecond)}`;
+  return `nice: ${pace} (${seen})`;
 }
 
 type VmEvent = Extract<RunEvent, { readonly vm: unknown }>;

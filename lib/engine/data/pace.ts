@@ -4,11 +4,16 @@ import type { DiskReader, Extent } from './extent';
 
 /** A limit is looked at again at least this often while bytes wait for their turn. */
 const lookAgainMs = 1_000;
+/** How much of a pause may be made up for. */
+const keptMs = 250;
 
 export class Pace {
   readonly #limitAt: (nowMs: number) => number | null;
   readonly #clock: Clock;
   readonly #onPassed: (bytes: number, nowMs: number) => void;
+  /** Bytes that might have been moved besides, and until when that was counted. */
+  #spare = 0;
+  #leftOffMs: number | null = null;
   /** Bytes wait in the order in which they came. */
   #line: Promise<unknown> = Promise.resolve();
 
@@ -37,15 +42,30 @@ export class Pace {
   }
 
   async #spend(bytes: number, signal: AbortSignal): Promise<void> {
-    for (let left = bytes; left > 0;) {
+    const beganMs = this.#clock.nowMs();
+    let balance = this.#earned(beganMs, this.#limitAt(beganMs)) - bytes;
+    // Less than a byte is what numbers lose on the way.
+    while (balance <= -1) {
       const limit = this.#limitAt(this.#clock.nowMs());
-      if (limit === null) return;
-      const waitMs = Math.min(lookAgainMs, limit > 0 ? (left * 1000) / limit : lookAgainMs);
+      if (limit === null) break;
+      const waitMs = Math.min(lookAgainMs, limit > 0 ? (-balance * 1000) / limit : lookAgainMs);
       const startedMs = this.#clock.nowMs();
       await this.#clock.sleep(waitMs, signal);
       // A timer may be late: what passed counts, or the line would stay below its limit.
-      left -= ((this.#clock.nowMs() - startedMs) * limit) / 1000;
+      balance += ((this.#clock.nowMs() - startedMs) * limit) / 1000;
     }
+    this.#spare = Math.max(0, balance);
+    this.#leftOffMs = this.#clock.nowMs();
+  }
+
+  /**
+   * What may be moved for the time that has passed: the bytes before were worked on meanwhile, and small pieces would lose
+   * most of it to timers. Of a longer pause little is kept, or a burst would follow it.
+   */
+  #earned(nowMs: number, limit: number | null): number {
+    if (limit === null || this.#leftOffMs === null) return 0;
+    const passedMs = Math.max(0, nowMs - this.#leftOffMs);
+    return Math.min(this.#spare + (passedMs * limit) / 1000, (keptMs * limit) / 1000);
   }
 }
 

@@ -89,12 +89,12 @@ test('a run that gives way says to whom, and how fast bytes move', () => {
   const mib = 1024 ** 2;
   const busy = { kind: 'nice-paced', host: 'paris-1', loadPerVcpu: 1.834, bytesPerSecond: 12 * mib } as const;
   expect(wordsFor(busy)).toEqual([
-    'nice: gives way, at most 12.0 MiB/s: the control domain of host "paris-1" has a load of 1.83 per vCPU',
+    'nice: at most 12.0 MiB/s (control domain of host "paris-1": load 1.83 per vCPU)',
   ]);
   expect(wordsFor({ ...busy, loadPerVcpu: 0.25, bytesPerSecond: null })).toEqual([
-    'nice: gives way no more: the control domain of host "paris-1" has a load of 0.25 per vCPU',
+    'nice: as fast as it may again (control domain of host "paris-1": load 0.25 per vCPU)',
   ]);
   expect(wordsFor({ ...busy, host: null, loadPerVcpu: null, bytesPerSecond: 15 * mib })).toEqual([
-    'nice: gives way, at most 15.0 MiB/s: no host says how busy it is',
+    'nice: at most 15.0 MiB/s (no host says how busy it is)',
   ]);
 });
