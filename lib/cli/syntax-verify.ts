@@ -40,7 +40,7 @@ export function addVerify(
         ['xenrepl verify --target-pool lyon --job nightly', 'every byte of the newest recovery points'],
         [
           'xenrepl verify --target-pool lyon --job nightly --sampled 1GiB',
-          'the first GiB of data of each disk',
+          'a GiB of each disk: by lot over NBD, else its beginning',
         ],
       ) +
         '\n\nCompares with the source snapshot while it is there, else with a digest of the whole disk where one was' +
