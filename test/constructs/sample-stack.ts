@@ -49,6 +49,7 @@ export function sampleStack(app: App, { airGapped = false } = {}): TerraformStac
     limits: {
       rate: DataRate.mebibytesPerSecond(50),
       windows: [{ window: TimeWindow.daily('20:00', '05:00') }],
+      nice: true,
       transfersPerPool: 6,
     },
     maxChainDepth: 25,

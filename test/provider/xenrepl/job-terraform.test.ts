@@ -15,6 +15,7 @@ const tuned = `
   limits = {
     bytes_per_second   = 50 * 1024 * 1024
     windows            = [{ from = "20:00", to = "05:00" }]
+    nice               = true
     transfers_per_pool = 6
   }
   max_chain_depth = 25
@@ -284,6 +285,7 @@ test('a job that waits for a seed, with everything said about how and when, is c
     limits: {
       bytesPerSecond: 52_428_800,
       windows: [{ days: [], from: '20:00', to: '05:00', timeZone: 'UTC', bytesPerSecond: null }],
+      nice: true,
       transfersPerPool: 6,
       transfersPerSr: 4,
     },
