@@ -84,7 +84,9 @@ const sample = fc.record({
   limitBytesPerSecond: fc.option(speed),
 });
 
-function states(samples: readonly (Omit<NiceSample, 'atMs'> & { readonly gapMs: number })[]): readonly Nice[] {
+function states(
+  samples: readonly (Omit<NiceSample, 'atMs'> & { readonly gapMs: number })[],
+): readonly Nice[] {
   let atMs = 0;
   let now = notGivingWay;
   return samples.map(({ gapMs, ...rest }) => {
