@@ -2,6 +2,7 @@ import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectSecure, TLSSocket } from 'node:tls';
 import { formatAddress, type HostAddress } from './address';
 import { TransportError } from './errors';
+import type { Inlet } from './inlet';
 import { proofOf, type PeerProof, type Trust } from './trust';
 
 const CONNECT_TIMEOUT_MS = 20_000;
@@ -19,6 +20,8 @@ export interface DialOptions {
    * null where nobody can vouch for it.
    */
   readonly vouch?: ((address: HostAddress) => Promise<string | null>) | undefined;
+  /** Takes what the socket receives; the socket is then no stream to read from. */
+  readonly inlet?: Inlet | undefined;
 }
 
 /**
@@ -27,9 +30,11 @@ export interface DialOptions {
  * @throws TransportError kind `tls` where it is refused, `connection`, `timeout` or `aborted`
  */
 export async function dial(address: HostAddress, options: DialOptions): Promise<Socket> {
+  const onread = options.inlet === undefined ? {} : { onread: options.inlet.onread };
   const socket = options.secure
-    ? connectSecure(options.trust.connectionOptions(address))
-    : connectPlain({ host: address.hostname, port: address.port });
+    ? connectSecure({ ...options.trust.connectionOptions(address), ...onread })
+    : connectPlain({ host: address.hostname, port: address.port, ...onread });
+  options.inlet?.attach(socket);
   try {
     const proof = await established(socket, address, options);
     if (proof !== null) await judge(proof, address, options);

@@ -31,16 +31,15 @@ export class ExportStream implements DiskExport {
   }
 
   async *#read(): AsyncGenerator<Uint8Array, void> {
-    const { socket } = this.#transfer;
+    const { socket, inlet } = this.#transfer;
     const silence = new SilenceWatch(this.#idleTimeoutMs, () => socket.destroy(this.#silent()));
     try {
-      const pieces = socket.iterator({ destroyOnReturn: true }) as AsyncIterator<Buffer, void>;
       for (;;) {
         silence.expect();
-        const next = await pieces.next();
+        const next = await inlet.read();
         silence.relax();
-        if (next.done === true) return;
-        yield next.value;
+        if (next === null) return;
+        yield next;
       }
     } catch (error) {
       const lost = this.#transfer.lost(error instanceof Error ? error : null);
@@ -74,7 +73,7 @@ export class ExportStream implements DiskExport {
 
 /**
  * Measures silence only while bytes are expected: a slow consumer is no fault of the server. One timer for the whole
- * stream, since arming one for each piece of 16 KiB costs more than reading it.
+ * stream, since arming one for each piece costs.
  */
 class SilenceWatch {
   readonly #limitMs: number;

@@ -10,6 +10,8 @@ const SECTOR_BYTES = 512;
 const HEADER_BYTES = 12;
 const MAX_FRAME_BYTES = 2 ** 31 - SECTOR_BYTES;
 const METHOD = 'PUT /import_raw_vdi';
+/** One frame on its way and another one ready, so that the line is not idle while a third is read. */
+const AHEAD_BYTES_MAX = 3 * 1024 * 1024;
 
 export interface ImportOptions {
   readonly poolName: string;
@@ -37,37 +39,37 @@ export class ImportStream implements DiskImport {
   /** The terminator has left, so that from now on the task alone says how it went. */
   #terminated = false;
   #finished: Promise<void> | undefined;
+  readonly #queue: Uint8Array[] = [];
+  #writing = false;
   #bytesSent = 0;
+  #bytesWritten = 0;
 
   constructor(transfer: RunningTransfer, options: ImportOptions) {
     this.#transfer = transfer;
     this.#options = options;
     this.#headReader = options.accepted ? null : new ResponseHeadReader();
     transfer.socket
-      .on('drain', () => this.#release(null))
-      .on('data', (piece: Buffer) => this.#onData(piece))
       .on('error', (error) => this.#break(transfer.lost(error)))
-      .on('close', () => this.#break(transfer.lost(null)))
-      .resume();
+      .on('close', () => this.#break(transfer.lost(null)));
+    void this.#listen();
   }
 
   get bytesSent(): number {
     return this.#bytesSent;
   }
 
-  async write(offsetBytes: number, data: Uint8Array): Promise<void> {
+  get bytesWritten(): number {
+    return this.#bytesWritten;
+  }
+
+  async write(offsetBytes: number, data: Uint8Array, roomBytes = 0): Promise<void> {
     if (this.#ended) throw new Error('a frame was written after finish() or abort()');
-    const header = frameHeader(offsetBytes, data.byteLength);
+    const frame = framed(offsetBytes, data, roomBytes);
     if (this.#broken !== undefined) throw await this.#broken;
-    const { socket } = this.#transfer;
-    // Corked, both leave in one write. A header that travels alone and is cut short can read as the terminator: the task
-    // would succeed without the data.
-    socket.cork();
-    socket.write(header);
-    const takesMore = socket.write(data);
-    socket.uncork();
-    this.#bytesSent += HEADER_BYTES + data.byteLength;
-    if (!takesMore) await this.#wait();
+    this.#bytesSent += frame.byteLength;
+    this.#queue.push(frame);
+    this.#writeNext();
+    while (this.#bytesSent - this.#bytesWritten > AHEAD_BYTES_MAX) await this.#wait();
   }
 
   finish(options: CallOptions = {}): Promise<void> {
@@ -93,8 +95,23 @@ export class ImportStream implements DiskImport {
     }
   }
 
+  /** One write at a time: of several that wait the socket would make one, by copying them. */
+  #writeNext(): void {
+    const frame = this.#writing || this.#broken !== undefined ? undefined : this.#queue.shift();
+    if (frame === undefined) return;
+    this.#writing = true;
+    this.#transfer.socket.write(frame, (error) => {
+      this.#writing = false;
+      if (error !== null && error !== undefined) return;
+      this.#bytesWritten += frame.byteLength;
+      this.#release(null);
+      this.#writeNext();
+    });
+  }
+
   /** Resolves once the terminator has left: no success of the task before that can be ours. */
   async #terminate(): Promise<void> {
+    while (this.#bytesWritten < this.#bytesSent) await this.#wait();
     if (this.#broken !== undefined) throw await this.#broken;
     this.#transfer.socket.write(Buffer.alloc(HEADER_BYTES), (error) => {
       if (error !== null && error !== undefined) return;
@@ -102,7 +119,18 @@ export class ImportStream implements DiskImport {
       this.#release(null);
     });
     this.#bytesSent += HEADER_BYTES;
+    this.#bytesWritten += HEADER_BYTES;
     await this.#wait();
+  }
+
+  /** Reads what the server says, which is nothing as long as all goes well; that the connection ends is told besides. */
+  async #listen(): Promise<void> {
+    const { inlet } = this.#transfer;
+    try {
+      for (let piece = await inlet.read(); piece !== null; piece = await inlet.read()) this.#onData(piece);
+    } catch (error) {
+      this.#break(this.#transfer.lost(error instanceof Error ? error : null));
+    }
   }
 
   /** Waits until the socket has taken what was written; rejects when the upload breaks. */
@@ -173,8 +201,14 @@ export class ImportStream implements DiskImport {
   }
 }
 
-/** @throws RangeError where the frame is one the server fails on, or takes for the terminator */
-function frameHeader(offsetBytes: number, lengthBytes: number): Buffer {
+/**
+ * Header and data in one piece of memory, and so in one write: a header that travels alone and is cut short can read as
+ * the terminator, and the task would succeed without the data.
+ *
+ * @throws RangeError where the frame is one the server fails on, or takes for the terminator
+ */
+function framed(offsetBytes: number, data: Uint8Array, roomBytes: number): Uint8Array {
+  const lengthBytes = data.byteLength;
   const wholeSectors = offsetBytes % SECTOR_BYTES === 0 && lengthBytes % SECTOR_BYTES === 0;
   if (!wholeSectors || !Number.isSafeInteger(offsetBytes) || offsetBytes < 0)
     throw new RangeError(
@@ -182,8 +216,11 @@ function frameHeader(offsetBytes: number, lengthBytes: number): Buffer {
     );
   if (lengthBytes === 0 || lengthBytes > MAX_FRAME_BYTES)
     throw new RangeError(`a frame of ${lengthBytes} bytes: between ${SECTOR_BYTES} and ${MAX_FRAME_BYTES}`);
-  const header = Buffer.allocUnsafe(HEADER_BYTES);
-  header.writeBigUInt64LE(BigInt(offsetBytes), 0);
-  header.writeUInt32LE(lengthBytes, 8);
-  return header;
+  const hasRoom = roomBytes >= HEADER_BYTES && data.byteOffset >= HEADER_BYTES;
+  const frame = hasRoom
+    ? Buffer.from(data.buffer, data.byteOffset - HEADER_BYTES, HEADER_BYTES + lengthBytes)
+    : Buffer.concat([Buffer.alloc(HEADER_BYTES), data]);
+  frame.writeBigUInt64LE(BigInt(offsetBytes), 0);
+  frame.writeUInt32LE(lengthBytes, 8);
+  return frame;
 }

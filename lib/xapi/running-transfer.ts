@@ -3,9 +3,11 @@ import type { CallOptions } from './call';
 import { TransportError, type XapiError } from './errors';
 import { cancelled } from './failures';
 import type { ResponseHead } from './http-head';
+import type { Inlet } from './inlet';
 import type { Ref } from './refs';
 import type { Caller } from './session';
 import { destroyTask, taskEnded, taskFailure, watchTask } from './task';
+import type { OpenTransfer } from './transfer-request';
 
 /** How long the task is asked for the true reason of a broken connection; some never end (a session that was refused). */
 const REASON_TIMEOUT_MS = 10_000;
@@ -30,14 +32,17 @@ export interface TransferFacts {
  */
 export class RunningTransfer {
   readonly socket: Socket;
+  /** What the socket receives, from behind the head of the answer on. */
+  readonly inlet: Inlet;
   readonly #facts: TransferFacts;
   readonly #closing = new AbortController();
   #onClose: () => void = () => undefined;
   #closed: Promise<void> | undefined;
   #succeeded = false;
 
-  constructor(socket: Socket, facts: TransferFacts) {
+  constructor({ socket, inlet }: Pick<OpenTransfer, 'socket' | 'inlet'>, facts: TransferFacts) {
     this.socket = socket;
+    this.inlet = inlet;
     this.#facts = facts;
     // Whoever reads or writes sees the error there; without a listener it would end the process in between.
     socket.on('error', () => undefined);

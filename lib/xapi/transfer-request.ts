@@ -4,6 +4,7 @@ import { dial, type DialOptions } from './dial';
 import { TransportError } from './errors';
 import type { TransferHost } from './hosts';
 import { formatRequestHead, ResponseHeadReader, type RequestTarget, type ResponseHead } from './http-head';
+import { Inlet } from './inlet';
 
 const MAX_REDIRECTS = 3;
 
@@ -23,6 +24,8 @@ export interface TransferRequest {
 
 export interface OpenTransfer {
   readonly socket: Socket;
+  /** What the socket receives, from behind the head on. */
+  readonly inlet: Inlet;
   /** Null where it has not come in time. */
   readonly head: ResponseHead | null;
   /** `host:port` that serves the transfer. */
@@ -37,10 +40,11 @@ export async function openTransfer(request: TransferRequest): Promise<OpenTransf
   let address = addressOf(request.host, request.coordinator);
   let target = request.target;
   for (let redirects = 0; ; redirects += 1) {
-    const socket = await dial(address, request.dial);
+    const inlet = new Inlet();
+    const socket = await dial(address, { ...request.dial, inlet });
     const query = { ...target.query, ...request.credentials };
-    const head = await exchange(socket, { ...target, query }, address, request);
-    if (head?.status !== 302) return { socket, head, server: formatAddress(address) };
+    const head = await exchange({ socket, inlet }, { ...target, query }, address, request);
+    if (head?.status !== 302) return { socket, inlet, head, server: formatAddress(address) };
     socket.destroy();
     const location = head.headers.get('location') ?? '';
     if (redirects === MAX_REDIRECTS) throw refuseRedirect(location, 'too many redirects', request);
@@ -49,7 +53,7 @@ export async function openTransfer(request: TransferRequest): Promise<OpenTransf
 }
 
 async function exchange(
-  socket: Socket,
+  { socket, inlet }: Pick<OpenTransfer, 'socket' | 'inlet'>,
   target: RequestTarget,
   address: HostAddress,
   request: TransferRequest,
@@ -61,7 +65,7 @@ async function exchange(
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     socket.write(formatRequestHead(target, address, secure ? 443 : 80));
-    return await awaitHead(socket, request);
+    return await awaitHead(inlet, request);
   } catch (error) {
     socket.destroy();
     throw error;
@@ -70,34 +74,37 @@ async function exchange(
   }
 }
 
-/** Reads the head of the answer; what came after it stays in the socket, which is left paused. */
-function awaitHead(socket: Socket, request: TransferRequest): Promise<ResponseHead | null> {
+/** Reads the head of the answer; what came after it can be read next. Null where it does not come in time. */
+async function awaitHead(inlet: Inlet, request: TransferRequest): Promise<ResponseHead | null> {
   const reader = new ResponseHeadReader();
-  const pieces: Buffer[] = [];
-  return new Promise((resolve, reject) => {
-    const settle = (leftover: Buffer, outcome: () => void): void => {
-      clearTimeout(timer);
-      socket.off('data', onData).off('error', onError).off('close', onClose).pause();
-      if (leftover.length > 0) socket.unshift(leftover);
-      outcome();
-    };
-    const onData = (piece: Buffer): void => {
-      pieces.push(piece);
-      try {
-        const answer = reader.push(piece);
-        if (answer !== null) settle(answer.rest, () => resolve(answer.head));
-      } catch (error) {
-        const text = error instanceof Error ? error.message : String(error);
-        const hint = 'is this the address of a XenServer?';
-        settle(Buffer.alloc(0), () => reject(fail('protocol', 'never', text, hint, request)));
-      }
-    };
-    const onError = (error: Error): void =>
-      settle(Buffer.alloc(0), () => reject(asTransportError(error, request)));
-    const onClose = (): void => onError(new Error('closed before an answer'));
-    const timer = setTimeout(() => settle(Buffer.concat(pieces), () => resolve(null)), request.headTimeoutMs);
-    socket.on('data', onData).on('error', onError).on('close', onClose).resume();
-  });
+  const received: Buffer[] = [];
+  const startedMs = performance.now();
+  while (await inlet.arrival(request.headTimeoutMs - (performance.now() - startedMs))) {
+    const piece = await inlet.read().catch((error: unknown) => {
+      throw asTransportError(error, request);
+    });
+    if (piece === null) throw asTransportError(new Error('closed before an answer'), request);
+    received.push(Buffer.from(piece));
+    const answer = pushed(reader, piece, request);
+    if (answer === null) continue;
+    inlet.unread(answer.rest);
+    return answer.head;
+  }
+  inlet.unread(Buffer.concat(received));
+  return null;
+}
+
+function pushed(
+  reader: ResponseHeadReader,
+  piece: Buffer,
+  request: TransferRequest,
+): ReturnType<ResponseHeadReader['push']> {
+  try {
+    return reader.push(piece);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw fail('protocol', 'never', text, 'is this the address of a XenServer?', request);
+  }
 }
 
 /** Where a redirect leads, if that is a host of this pool: a session must not be carried anywhere else. */
@@ -140,10 +147,11 @@ function refuseRedirect(location: string, reason: string, request: TransferReque
   );
 }
 
-function asTransportError(error: Error, request: TransferRequest): TransportError {
+function asTransportError(error: unknown, request: TransferRequest): TransportError {
   if (error instanceof TransportError) return error;
   const hint = 'nothing of the disk was transferred';
-  return fail('connection', 'later', `lost its connection (${error.message})`, hint, request);
+  const reason = error instanceof Error ? error.message : String(error);
+  return fail('connection', 'later', `lost its connection (${reason})`, hint, request);
 }
 
 function fail(

@@ -32,7 +32,8 @@ export interface VmExportRequest {
 /** A disk on its way out of the pool, as a VHD stream; or a VM with its disks, as an archive. */
 export interface DiskExport {
   /**
-   * Raw VHD stream bytes; back-pressure reaches the socket, breaking out closes it. To be iterated once.
+   * Raw VHD stream bytes; back-pressure reaches the socket, breaking out closes it. To be iterated once. The bytes of a
+   * piece are only there until the next one is asked for: whoever needs them longer copies them.
    * The server may append an error page to a broken stream: the reader of the format notices it, or `finish` does.
    */
   readonly body: AsyncIterable<Uint8Array>;
@@ -45,14 +46,20 @@ export interface DiskExport {
 /** Bytes on their way into a disk of the pool, frame by frame. */
 export interface DiskImport {
   /**
-   * Sends one frame; resolves when the socket accepts more. `data` must not be changed afterwards: it may still be queued.
-   * Offset and length are multiples of 512 bytes. Rejects with the task's own error as soon as the server gives up.
+   * Sends one frame; resolves when more is accepted. `data` must not be changed before `bytesWritten` has reached what
+   * `bytesSent` is then. Offset and length are multiples of 512 bytes. Rejects with the task's own error as soon as the
+   * server gives up.
+   *
+   * @param roomBytes how many bytes before `data`, in the same memory, may be overwritten: with twelve the frame is sent
+   *   from where it stands, else it is copied
    */
-  write(offsetBytes: number, data: Uint8Array): Promise<void>;
+  write(offsetBytes: number, data: Uint8Array, roomBytes?: number): Promise<void>;
   /** Sends the terminator, then waits for the task. Only its resolution means that the segment counts. */
   finish(options?: CallOptions): Promise<void>;
   /** Closes the socket and destroys the task; idempotent, never throws. */
   abort(): Promise<void>;
-  /** Bytes handed to the socket so far, frame headers included. */
+  /** Bytes accepted so far, frame headers included. */
   readonly bytesSent: number;
+  /** Those of them that have left this process. */
+  readonly bytesWritten: number;
 }

@@ -2,7 +2,7 @@ import { parseAddress, type HostAddress } from './address';
 import type { CallOptions } from './call';
 import { TransportError, XapiError } from './errors';
 import { ExportStream } from './export-stream';
-import { chooseTransferHost, explainNoHost, type TransferHost } from './hosts';
+import { chooseTransferHost, explainNoHost, type TransferHost, transferHosts } from './hosts';
 import { cancelled } from './failures';
 import type { RequestTarget, ResponseHead } from './http-head';
 import { ImportStream } from './import-stream';
@@ -132,7 +132,7 @@ export class Transfers {
     const facts: TransferFacts = { session, task, poolName, method, outcomeTimeoutMs, signal };
     const usedSession = session.ref;
     try {
-      const { socket, head } = await openTransfer({
+      const opened = await openTransfer({
         target,
         credentials: { session_id: usedSession, task_id: task },
         host,
@@ -147,12 +147,13 @@ export class Transfers {
         },
         headTimeoutMs,
       });
+      const { head } = opened;
       if (head !== null && head.status !== 200) {
-        socket.on('error', () => undefined).destroy();
+        opened.socket.on('error', () => undefined).destroy();
         if (head.status === 401) session.markEnded(usedSession);
         throw await explainFailure(statusFailure(head, method, poolName), facts);
       }
-      return { transfer: this.#track(new RunningTransfer(socket, facts)), head, usedSession };
+      return { transfer: this.#track(new RunningTransfer(opened, facts)), head, usedSession };
     } catch (error) {
       await destroyTask(session, task);
       throw error;
@@ -174,21 +175,10 @@ export class Transfers {
     ).finally(() => {
       this.#looking = undefined;
     });
-    const { PBD, host, host_metrics, pool } = await untilAborted(this.#looking, signal, () =>
+    const read = await untilAborted(this.#looking, signal, () =>
       cancelled('looking for a host', this.#parts.poolName),
     );
-    const coordinator = [...pool.values()][0]?.master;
-    const attached = [...PBD.values()].filter((pbd) => pbd.SR === sr && pbd.currently_attached);
-    const plugged = new Set(attached.map((pbd) => pbd.host));
-    return [...host].map(([ref, record]) => ({
-      ref,
-      name: record.name_label,
-      address: record.address,
-      isCoordinator: ref === coordinator,
-      plugged: plugged.has(ref),
-      enabled: record.enabled,
-      live: host_metrics.get(record.metrics)?.live ?? false,
-    }));
+    return transferHosts(read, sr);
   }
 
   async #noHost(sr: Ref<'SR'>, hosts: readonly TransferHost[]): Promise<never> {

@@ -12,7 +12,10 @@ describe('the body of a download', () => {
   beforeEach(async () => {
     pair = await socketPair();
     task = new TaskStub();
-    const transfer = new RunningTransfer(pair.client, task.facts('GET /export_raw_vdi'));
+    const transfer = new RunningTransfer(
+      { socket: pair.client, inlet: pair.inlet },
+      task.facts('GET /export_raw_vdi'),
+    );
     download = new ExportStream(transfer, 'paris', 100);
   });
 

@@ -16,14 +16,17 @@ describe('an upload whose answer has not come yet', () => {
     pair = await socketPair();
     task = new TaskStub();
     sessionRefused = false;
-    upload = new ImportStream(new RunningTransfer(pair.client, task.facts('PUT /import_raw_vdi')), {
-      poolName: 'paris',
-      accepted: false,
-      idleTimeoutMs: 100,
-      onSessionRefused: () => {
-        sessionRefused = true;
+    upload = new ImportStream(
+      new RunningTransfer({ socket: pair.client, inlet: pair.inlet }, task.facts('PUT /import_raw_vdi')),
+      {
+        poolName: 'paris',
+        accepted: false,
+        idleTimeoutMs: 100,
+        onSessionRefused: () => {
+          sessionRefused = true;
+        },
       },
-    });
+    );
   });
 
   afterEach(async () => {
@@ -52,6 +55,55 @@ describe('an upload whose answer has not come yet', () => {
     pair.server.write('tion: close\r\n\r\n');
     task.end('success');
     await upload.finish();
+  });
+
+  /** All that the server receives, once it is this much. */
+  async function received(lengthBytes: number): Promise<Buffer> {
+    const pieces: Buffer[] = [];
+    for await (const piece of pair.server.iterator({ destroyOnReturn: false })) {
+      pieces.push(piece as Buffer);
+      if (pieces.reduce((sum, { length }) => sum + length, 0) >= lengthBytes) break;
+    }
+    return Buffer.concat(pieces);
+  }
+
+  it('sends frames in order, from where they stand when there is room before them, copied when there is none', async () => {
+    const memory = Buffer.alloc(512 + 2048, 7);
+    await upload.write(1024, memory.subarray(512, 1536), 512);
+    await upload.write(4096, FRAME);
+    const bytes = await received(12 + 1024 + 12 + 512);
+    expect(bytes.subarray(0, 12).toString('hex')).toBe('000400000000000000040000');
+    expect(bytes.subarray(12, 1036).equals(Buffer.alloc(1024, 7))).toBe(true);
+    expect(bytes.subarray(1036, 1048).toString('hex')).toBe('001000000000000000020000');
+    expect(bytes.subarray(1048).equals(FRAME)).toBe(true);
+    // The frame's header stands in the room, and nothing else was written to.
+    expect(memory.subarray(500, 512).toString('hex')).toBe('000400000000000000040000');
+    expect(memory.subarray(0, 500).equals(Buffer.alloc(500, 7))).toBe(true);
+    expect(memory.subarray(512).equals(Buffer.alloc(2048, 7))).toBe(true);
+    expect(upload.bytesSent).toBe(12 + 1024 + 12 + 512);
+    expect(upload.bytesWritten).toBe(upload.bytesSent);
+  });
+
+  it('takes a frame or two ahead of the line, and says what has left', async () => {
+    pair.server.pause();
+    const frame = new Uint8Array(2 * 1024 * 1024);
+    const writes: Promise<void>[] = [];
+    for (let nth = 0; nth < 16; nth += 1) {
+      const write = upload.write(nth * frame.length, frame);
+      writes.push(write);
+      const waits = await Promise.race([
+        write.then(() => false),
+        new Promise((resolve) => setImmediate(() => resolve(true))),
+      ]);
+      if (waits === true) break;
+    }
+    const [sent, written] = [upload.bytesSent, upload.bytesWritten];
+    expect(writes.length).toBeLessThan(16);
+    expect(sent - written).toBeGreaterThan(3 * 1024 * 1024);
+    expect(sent - written).toBeLessThan(6 * 1024 * 1024);
+    pair.server.resume();
+    await Promise.all(writes);
+    expect(upload.bytesWritten).toBeGreaterThan(written);
   });
 
   it('breaks with a refused session, which is then renewed; the task, still pending, is not waited for', async () => {

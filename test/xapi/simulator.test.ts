@@ -96,7 +96,7 @@ describe('a simulated pool', () => {
 
   async function drain(download: DiskExport): Promise<Buffer> {
     const pieces: Uint8Array[] = [];
-    for await (const piece of download.body) pieces.push(piece);
+    for await (const piece of download.body) pieces.push(Buffer.from(piece));
     return Buffer.concat(pieces);
   }
 

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { Inlet } from '../../lib/xapi/inlet';
 
 /** Two ends of one connection. */
 export interface SocketPair {
   readonly client: Socket;
+  /** What the client receives. */
+  readonly inlet: Inlet;
   readonly server: Socket;
   close(): void;
 }
@@ -13,11 +16,15 @@ export async function socketPair(): Promise<SocketPair> {
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
   const accepted = once(listener, 'connection') as Promise<[Socket]>;
-  const client = connect((listener.address() as AddressInfo).port, '127.0.0.1');
+  const inlet = new Inlet();
+  const { port } = listener.address() as AddressInfo;
+  const client = connect({ port, host: '127.0.0.1', onread: inlet.onread });
+  inlet.attach(client);
   const [server] = await accepted;
   server.on('error', () => undefined);
   return {
     client,
+    inlet,
     server,
     close: () => {
       client.destroy();

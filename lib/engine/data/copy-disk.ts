@@ -4,7 +4,7 @@ import { ContentDigest } from './digest';
 import type { DiskReader, Extent } from './extent';
 import { changedParts } from './grain-index';
 import type { GrainIndex } from './grain-index';
-import { fillGaps, gather, withoutZeros } from './grains';
+import { fillGaps, gather, PieceBuffers, withoutZeros } from './grains';
 import type { SegmentWriter } from './write-segments';
 
 /** Where zeros may be left out: a new disk known to read as zeros; nowhere else may anything be assumed. */
@@ -60,8 +60,9 @@ export async function copyDisk(
   const extents = reader.extents();
   const startBytes = goesOn?.confirmedBytes ?? 0;
   const whole = zeros === 'send-and-fill-gaps' ? fillGaps(extents, reader.sizeBytes, startBytes) : extents;
+  const buffers = new PieceBuffers((sentBytes) => writer.bytesWritten >= sentBytes);
   try {
-    await drain(gather(whole), digest, reader, writer, options);
+    await drain(gather(whole, buffers), buffers, digest, reader, writer, options);
     await reader.finish();
     await writer.finish();
   } catch (error) {
@@ -79,6 +80,7 @@ export async function copyDisk(
 
 async function drain(
   pieces: AsyncIterable<Extent>,
+  buffers: PieceBuffers,
   digest: ContentDigest,
   reader: DiskReader,
   writer: SegmentWriter,
@@ -99,6 +101,7 @@ async function drain(
       for (const part of partsToSend(piece, digests, options)) await writer.write(part);
       await writer.endOfPiece(endBytes, () => digest.value());
     }
+    buffers.giveBack(piece, writer.bytesSent);
     options.onProgress(reader.bytesRead, writer.bytesSent);
   }
   if (!proved && resume !== null) prove(digest, resume);

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Extent } from './extent';
-import { grainBytes, grainsOf } from './grains';
+import { grainBytes, grainsOf, partOf } from './grains';
 
 const sumBytes = 16;
 const unknownByte = 0xff;
@@ -88,13 +88,9 @@ export function* changedParts(
     else index.forget(offsetBytes);
     if (!same && runStart < 0) runStart = start;
     if (same && runStart >= 0) {
-      yield part(piece, runStart, start);
+      yield partOf(piece, runStart, start);
       runStart = -1;
     }
   }
-  if (runStart >= 0) yield part(piece, runStart, piece.data.length);
-}
-
-function part({ offsetBytes, data }: Extent, start: number, end: number): Extent {
-  return { offsetBytes: offsetBytes + start, data: data.subarray(start, end) };
+  if (runStart >= 0) yield partOf(piece, runStart, piece.data.length);
 }

@@ -52,10 +52,15 @@ export class SegmentWriter {
     return this.#confirmedBytes + (this.#open?.transfer.bytesSent ?? 0);
   }
 
+  /** Those of them that have left this process: the memory that they came from may be used again. */
+  get bytesWritten(): number {
+    return this.#confirmedBytes + (this.#open?.transfer.bytesWritten ?? 0);
+  }
+
   async write(extent: Extent): Promise<void> {
     await this.#options.checkpoints.offering(extent.offsetBytes + extent.data.length);
     const open = this.#open ?? (await this.#begin());
-    await open.transfer.write(extent.offsetBytes, extent.data);
+    await open.transfer.write(extent.offsetBytes, extent.data, extent.roomBytes);
   }
 
   /** Between two pieces a segment may end: what lies below is then confirmed, with the digest of all of it. */

@@ -6,6 +6,7 @@ import {
   grainBytes,
   grainsOf,
   isZero,
+  PieceBuffers,
   withoutZeros,
 } from '../../../lib/engine/data/grains';
 import type { Extent } from '../../../lib/engine/data/extent';
@@ -65,6 +66,51 @@ describe('gathering', () => {
     await iterator.next();
     expect(asked).toBeLessThanOrEqual(33);
     await iterator.return?.();
+  });
+});
+
+describe('memory of pieces', () => {
+  /** Takes pieces and lets go of each only some pieces later, as a line does. */
+  async function throughLine(extents: readonly Extent[], lengthOfLine: number): Promise<Buffer> {
+    let left = 0;
+    const line: Extent[] = [];
+    const disk = Buffer.alloc(endOf(extents), 0xee);
+    const leave = (): void => {
+      const piece = line.shift();
+      if (piece === undefined) return;
+      disk.set(piece.data, piece.offsetBytes);
+      left += 1;
+    };
+    const buffers = new PieceBuffers((mark) => left >= mark);
+    let taken = 0;
+    for await (const gathered of gather(given(extents), buffers)) {
+      line.push(gathered);
+      taken += 1;
+      buffers.giveBack(gathered, taken);
+      if (line.length > lengthOfLine) leave();
+    }
+    while (line.length > 0) leave();
+    return disk;
+  }
+
+  test('is not used again before its piece has left', async () => {
+    await fc.assert(
+      fc.asyncProperty(runs, everySectors, fc.nat(3), async (extents, sectors, lengthOfLine) => {
+        const disk = await throughLine(cut(extents, sectors), lengthOfLine);
+        expect(disk.equals(written(extents, endOf(extents)))).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('is used again afterwards', async () => {
+    const memories = new Set<ArrayBufferLike>();
+    const buffers = new PieceBuffers(() => true);
+    for await (const gathered of gather(given([piece(0, 40 * 1024 * kib, 1)]), buffers)) {
+      memories.add(gathered.data.buffer);
+      buffers.giveBack(gathered, 0);
+    }
+    expect(memories.size).toBeLessThanOrEqual(2);
   });
 });
 

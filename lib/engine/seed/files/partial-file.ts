@@ -10,8 +10,8 @@ const gatherBytes = 1024 * 1024;
 export class PartialFile {
   readonly path: string;
   readonly #handle: FileHandle;
-  #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
+  readonly #gathered = Buffer.allocUnsafeSlow(gatherBytes);
+  #gatheredBytes = 0;
   writtenBytes = 0;
 
   private constructor(path: string, handle: FileHandle) {
@@ -24,12 +24,16 @@ export class PartialFile {
     return new PartialFile(path, await writing(path, () => open(partialPath(path), 'w', 0o600)));
   }
 
-  /** Resolves once there is room for more, which is what slows the sender down. */
+  /** Resolves once there is room for more, which is what slows the sender down; the piece is the caller's again then. */
   async write(piece: Uint8Array): Promise<void> {
-    this.#waiting.push(piece);
-    this.#waitingBytes += piece.length;
+    for (let rest = piece; rest.length > 0;) {
+      const part = rest.subarray(0, gatherBytes - this.#gatheredBytes);
+      this.#gathered.set(part, this.#gatheredBytes);
+      this.#gatheredBytes += part.length;
+      rest = rest.subarray(part.length);
+      if (this.#gatheredBytes === gatherBytes) await writing(this.path, () => this.#flush());
+    }
     this.writtenBytes += piece.length;
-    if (this.#waitingBytes >= gatherBytes) await writing(this.path, () => this.#flush());
   }
 
   /** Puts the file in place; a crash before that leaves the partial one, a crash after it the whole. */
@@ -51,17 +55,11 @@ export class PartialFile {
   }
 
   async #flush(): Promise<void> {
-    if (this.#waitingBytes === 0) return;
-    const pieces = this.#waiting;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    let { bytesWritten } = await this.#handle.writev(pieces);
+    const gathered = this.#gathered.subarray(0, this.#gatheredBytes);
+    this.#gatheredBytes = 0;
+    const { bytesWritten } = await this.#handle.write(gathered);
     // Written in part only where a signal or a full disk came in between.
-    for (const piece of pieces) {
-      const done = Math.min(bytesWritten, piece.length);
-      bytesWritten -= done;
-      if (done < piece.length) await this.#handle.writeFile(piece.subarray(done));
-    }
+    if (bytesWritten < gathered.length) await this.#handle.writeFile(gathered.subarray(bytesWritten));
   }
 }
 

@@ -38,7 +38,7 @@ async function* joined(first: Uint8Array, rest: AsyncIterator<Uint8Array>): Asyn
 
 async function* through(source: AsyncIterable<Uint8Array>, transform: Transform): AsyncGenerator<Uint8Array> {
   const stop = new AbortController();
-  const feeding = pipeline(Readable.from(source, { objectMode: false }), transform, { signal: stop.signal });
+  const feeding = pipeline(Readable.from(kept(source), { objectMode: false }), transform, { signal: stop.signal });
   // Looked at below; until then it must not count as unhandled.
   feeding.catch(() => undefined);
   try {
@@ -49,6 +49,11 @@ async function* through(source: AsyncIterable<Uint8Array>, transform: Transform)
   } finally {
     stop.abort();
   }
+}
+
+/** A stream holds pieces in its buffers for as long as it likes; those of a transfer are only there until the next one. */
+async function* kept(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const piece of source) yield Buffer.from(piece);
 }
 
 async function* unpackedZstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
