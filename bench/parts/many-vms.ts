@@ -12,7 +12,7 @@ const vmCount = 50;
 const roundsMax = 3;
 
 async function measure({ processes, quick, rounds }: Bench): Promise<readonly Figure[]> {
-  const dataBytes = (quick ? 8 : 128) * mib;
+  const dataBytes = (quick ? 8 : 48) * mib;
   const peerBytes = (quick ? 256 : 512) * mib;
   const names = Array.from({ length: vmCount }, (_, index) => `vm ${String(index)}`);
   await using site = await BenchSite.start(processes, {
