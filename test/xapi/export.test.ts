@@ -31,7 +31,7 @@ describe('reading a disk', () => {
 
   async function read(download: DiskExport): Promise<string> {
     const pieces: Uint8Array[] = [];
-    for await (const piece of download.body) pieces.push(piece);
+    for await (const piece of download.body) pieces.push(Buffer.from(piece));
     return Buffer.concat(pieces).toString();
   }
 

@@ -40,7 +40,8 @@ export interface PieceMemory {
   take(): Buffer;
 }
 
-function newPieceBuffer(): Buffer {
+/** Memory for one piece. */
+export function newPieceBuffer(): Buffer {
   return Buffer.allocUnsafeSlow(roomBytes + extentBytesMax);
 }
 

@@ -12,27 +12,37 @@ export interface Block {
   readonly data: Buffer;
 }
 
-/** Whole blocks from ascending pieces; what no piece names within a block is zero. Holds one block at a time. */
+/**
+ * Whole blocks from ascending pieces; what no piece names within a block is zero. Holds one block at a time, in memory that
+ * the next one is put into: a block is only there until that is asked for.
+ */
 export async function* blocksOf(extents: AsyncIterable<Extent>, sizeBytes: number): AsyncGenerator<Block> {
+  const memory = Buffer.allocUnsafeSlow(seedBlockBytes);
   let index = -1;
-  let data = Buffer.alloc(0);
+  let data = memory.subarray(0, 0);
+  let filledBytes = 0;
   for await (const extent of extents) {
     let { offsetBytes, data: rest } = extent;
     while (rest.length > 0) {
       const at = Math.floor(offsetBytes / seedBlockBytes);
       if (at !== index) {
+        data.fill(0, filledBytes);
         if (index >= 0) yield { index, data };
         index = at;
-        data = Buffer.alloc(blockLength(at, sizeBytes));
+        data = memory.subarray(0, Math.max(0, blockLength(at, sizeBytes)));
+        filledBytes = 0;
       }
       const start = offsetBytes - at * seedBlockBytes;
       const taken = Math.min(rest.length, data.length - start);
       if (taken <= 0) throw new RangeError(`data at ${String(offsetBytes)} lies behind the end of the disk`);
+      if (start > filledBytes) data.fill(0, filledBytes, start);
       data.set(rest.subarray(0, taken), start);
+      filledBytes = Math.max(filledBytes, start + taken);
       rest = rest.subarray(taken);
       offsetBytes += taken;
     }
   }
+  data.fill(0, filledBytes);
   if (index >= 0) yield { index, data };
 }
 

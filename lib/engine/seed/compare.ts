@@ -5,7 +5,7 @@
  * So a sample is a beginning, and what it proves is said as it is: every byte up to a position, and nothing about the
  * rest.
  */
-import type { DiskReader } from '../data/extent';
+import type { DiskReader, Extent } from '../data/extent';
 import { blockCount, BlockSet, blocksOf, digestOf, isZeroBlock, seedBlockBytes } from './blocks';
 import type { Block } from './blocks';
 
@@ -23,6 +23,8 @@ export interface CompareOptions {
   readonly signal: AbortSignal;
   /** @param positionBytes how far on the disk */
   readonly onProgress: (positionBytes: number) => void;
+  /** Sees each whole block of the target, ascending; what is left out holds zeros. */
+  readonly onTarget?: (block: Extent) => void;
 }
 
 export interface Comparison {
@@ -59,7 +61,7 @@ export async function compareDisk(
 async function compareStreams(
   source: DiskReader,
   target: DiskReader,
-  { sampleBytes, signal, onProgress }: CompareOptions,
+  { sampleBytes, signal, onProgress, onTarget }: CompareOptions,
 ): Promise<Comparison> {
   const differing = new BlockSet(blockCount(target.sizeBytes));
   const left = new Cursor(blocksOf(source.extents(), source.sizeBytes));
@@ -73,6 +75,7 @@ async function compareStreams(
     const ofSource = a?.index === index ? left.take() : null;
     const ofTarget = b?.index === index ? right.take() : null;
     if (!sameContent(ofSource, ofTarget)) differing.add(index);
+    if (ofTarget !== null) onTarget?.({ offsetBytes: index * seedBlockBytes, data: ofTarget.data });
     readBytes += seedBlockBytes;
     const positionBytes = Math.min((index + 1) * seedBlockBytes, target.sizeBytes);
     onProgress(positionBytes);

@@ -1,7 +1,7 @@
 /** Reads one disk back and holds it against its yardstick. */
 import { ContentDigest } from '../data/digest';
 import type { DiskReader, Extent } from '../data/extent';
-import { fillGaps, gather } from '../data/grains';
+import { fillGaps, gather, newPieceBuffer } from '../data/grains';
 import { blockCount, blockLength, blocksOf, seedBlockBytes } from '../seed/blocks';
 import { compareDisk } from '../seed/compare';
 
@@ -31,11 +31,12 @@ export async function compareWithSource(
   { sampleBytes, signal, onProgress }: ReadBackOptions,
 ): Promise<ReadBack> {
   const digest = new ContentDigest(true);
-  const { comparedBytes, differing } = await compareDisk(
-    { kind: 'source', reader: source },
-    sampleBytes === null ? new Digested(target, digest) : target,
-    { sampleBytes, signal, onProgress },
-  );
+  const { comparedBytes, differing } = await compareDisk({ kind: 'source', reader: source }, target, {
+    sampleBytes,
+    signal,
+    onProgress,
+    ...(sampleBytes === null ? { onTarget: (block: Extent) => void digest.update(block) } : {}),
+  });
   const [first] = differing.indices();
   return {
     sample: comparedBytes === target.sizeBytes ? 'whole' : 'beginning',
@@ -60,7 +61,9 @@ export async function compareWithDigest(
   const sparse = new ContentDigest(true);
   const whole = new ContentDigest(false);
   try {
-    for await (const piece of gather(fillGaps(target.extents(), target.sizeBytes))) {
+    const memory = newPieceBuffer();
+    const content = fillGaps(target.extents(), target.sizeBytes);
+    for await (const piece of gather(content, { take: () => memory })) {
       signal.throwIfAborted();
       sparse.update(piece);
       whole.update(piece);
@@ -132,42 +135,4 @@ export function rangesOf(
     offsetBytes: index * seedBlockBytes,
     lengthBytes: blockLength(index, sizeBytes),
   }));
-}
-
-/** A reader whose content is digested on its way. */
-class Digested implements DiskReader {
-  readonly #reader: DiskReader;
-  readonly #digest: ContentDigest;
-
-  constructor(reader: DiskReader, digest: ContentDigest) {
-    this.#reader = reader;
-    this.#digest = digest;
-  }
-
-  get sizeBytes(): number {
-    return this.#reader.sizeBytes;
-  }
-
-  get changedBytes(): number {
-    return this.#reader.changedBytes;
-  }
-
-  get bytesRead(): number {
-    return this.#reader.bytesRead;
-  }
-
-  async *extents(): AsyncIterable<Extent> {
-    for await (const piece of gather(this.#reader.extents())) {
-      this.#digest.update(piece);
-      yield piece;
-    }
-  }
-
-  finish(): Promise<void> {
-    return this.#reader.finish();
-  }
-
-  abort(): Promise<void> {
-    return this.#reader.abort();
-  }
 }

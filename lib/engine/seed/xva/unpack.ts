@@ -38,7 +38,9 @@ async function* joined(first: Uint8Array, rest: AsyncIterator<Uint8Array>): Asyn
 
 async function* through(source: AsyncIterable<Uint8Array>, transform: Transform): AsyncGenerator<Uint8Array> {
   const stop = new AbortController();
-  const feeding = pipeline(Readable.from(kept(source), { objectMode: false }), transform, { signal: stop.signal });
+  const feeding = pipeline(Readable.from(kept(source), { objectMode: false }), transform, {
+    signal: stop.signal,
+  });
   // Looked at below; until then it must not count as unhandled.
   feeding.catch(() => undefined);
   try {
