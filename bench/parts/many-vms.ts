@@ -64,5 +64,12 @@ async function measure({ processes, quick, rounds }: Bench): Promise<readonly Fi
       peer: { what: 'curl | curl', values: took('copied') },
       atMost: null,
     },
+    {
+      name: `${String(vmCount)} VMs of ${String(dataBytes / mib)} MiB, 4 at once: peak memory`,
+      unit: 'MiB',
+      ours: measured.own.map(({ peakRssBytes }) => peakRssBytes / mib),
+      peer: null,
+      atMost: null,
+    },
   ];
 }
