@@ -71,7 +71,7 @@ async function measure({ quick, only, json, markdown }: Options): Promise<number
   process.stdout.write(markdown ? markdownTable(figures) : textTable(figures));
   process.stdout.write(
     `\n${machine.cpu}, ${String(machine.cores)} cores, ${String(machine.memoryGib)} GiB, node ${machine.node}, ${load}; ` +
-      `${quick ? 'quick, 1 round' : `medians of ${String(rounds)}`}, ${String(took)} s; every measurement: ${json}\n`,
+      `${quick ? 'quick, 1 round' : `medians of ${String(rounds)}, of 3 in the longest parts`}, ${String(took)} s; every measurement: ${json}\n`,
   );
   for (const { part, reason } of failures) process.stderr.write(`NOT MEASURED: ${part}: ${reason}\n`);
   return failures.length === 0 ? 0 : 1;
