@@ -1,8 +1,10 @@
 import type { OnReadOpts, Socket } from 'node:net';
 
-/** What is handed on at once. */
-const SLAB_BYTES = 256 * 1024;
+/** Once so much waits, the socket is paused. */
+const PAUSE_BYTES = 256 * 1024;
 const RECEIVE_BYTES = 64 * 1024;
+/** With room for what TLS has decrypted by then. */
+const SLAB_BYTES = PAUSE_BYTES + 2 * RECEIVE_BYTES;
 
 /**
  * What a socket receives, copied once, into buffers that are used again. As a stream Node makes a buffer of its own for
@@ -18,7 +20,8 @@ export class Inlet {
   #filling: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   #spare: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   #filledBytes = 0;
-  /** What came although the socket was paused, in order; copies. */
+  #paused = false;
+  /** What came although the socket was paused, and found no room; in order, copies. */
   #surplus: Buffer[] = [];
   #unread: Buffer | null = null;
   #end: 'open' | 'ended' | Error = 'open';
@@ -87,15 +90,17 @@ export class Inlet {
     const bytes = this.#filling.subarray(0, this.#filledBytes);
     [this.#filling, this.#spare] = [this.#spare, this.#filling];
     this.#filledBytes = 0;
-    if (this.#surplus.length > 0) this.#takeSurplus();
+    if (this.#paused) this.#goOn();
     return bytes;
   }
 
-  #takeSurplus(): void {
+  #goOn(): void {
     const waiting = this.#surplus;
     this.#surplus = [];
     for (const bytes of waiting) this.#keep(bytes);
-    if (this.#surplus.length === 0) this.#socket?.resume();
+    if (this.#filledBytes >= PAUSE_BYTES) return;
+    this.#paused = false;
+    this.#socket?.resume();
   }
 
   /** Returns whether more may come. */
@@ -103,7 +108,8 @@ export class Inlet {
     this.#keep(bytes);
     // Not at once: what else has come is received before the reader wakes up, and it takes all of it in one go.
     if (this.#wake !== null) this.#waking ??= setImmediate(() => this.#wakeUp());
-    return this.#surplus.length === 0;
+    this.#paused ||= this.#filledBytes >= PAUSE_BYTES;
+    return !this.#paused;
   }
 
   #keep(bytes: Uint8Array): void {
