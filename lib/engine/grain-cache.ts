@@ -116,7 +116,8 @@ function checksum(...parts: readonly Buffer[]): Buffer {
 }
 
 function encoded({ pointVdi, sourceVdi, sizeBytes }: GrainBinding): Buffer {
-  const text = JSON.stringify(['grains 1', pointVdi, sourceVdi, sizeBytes]);
+  // The second form: in the first, sums of zeros stood for what is not known, and would now leave out what changed.
+  const text = JSON.stringify(['grains 2', pointVdi, sourceVdi, sizeBytes]);
   const block = Buffer.alloc(bindingBytes);
   if (block.write(text) < Buffer.byteLength(text)) throw new RangeError('uuids of a disk are too long');
   return block;
