@@ -66,7 +66,7 @@ export async function servePool(spec: PoolSpec, options: ServeOptions): Promise<
       restorePool(pool, saved, places);
       await reopenStores(pool, folder);
     }
-    setControlDomainLoads(pool, spec);
+    setHosts(pool, spec);
     if (options.keepsState) open.saver = new Saver(pool, folder, places);
     await letIn(open);
   } catch (error) {
@@ -92,10 +92,13 @@ function makePool(spec: PoolSpec, saved: SavedPool | null, seed: number): Pool {
   });
 }
 
-function setControlDomainLoads(pool: Pool, { hosts }: PoolSpec): void {
-  for (const { name, controlDomainLoad: load } of hosts) {
+/** What is not saved: it is as the spec says, each time. */
+function setHosts(pool: Pool, { hosts }: PoolSpec): void {
+  for (const { name, controlDomainLoad: load, lineBytesPerSecond = null } of hosts) {
     const host = pool.hosts.find((one) => one.name === name);
-    if (host !== undefined && load !== undefined) pool.controlDomainLoads.set(host.ref, load);
+    if (host === undefined) continue;
+    if (load !== undefined) pool.controlDomainLoads.set(host.ref, load);
+    host.line.setSpeed(lineBytesPerSecond);
   }
 }
 
@@ -149,6 +152,8 @@ function runningHosts({ pool, hosts, nbd }: Open): RunningHost[] {
 /** Calls that still wait are dropped, transfers end as if the host lost power; then the disks are closed. */
 async function closeAll({ pool, hosts, nbd, saver }: Open): Promise<void> {
   pool.close();
+  // Whoever waits for a line goes on and finds its connection cut.
+  for (const { line } of pool.hosts) line.setSpeed(null);
   for (const server of nbd) await server.close();
   for (const { listeners } of hosts) for (const listener of listeners) await listener.close();
   await saver?.close();

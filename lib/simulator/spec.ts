@@ -64,6 +64,8 @@ const pool = z.strictObject({
         name,
         /** Load average of its control domain, which has 8 vCPUs; null: it keeps no such figure. Default 0.25. */
         controlDomainLoad: z.number().min(0).nullable().optional(),
+        /** Speed of its line in each direction, shared by all its connections. Default: as fast as the simulator can. */
+        lineBytesPerSecond: bytes.optional(),
       }),
     )
     .min(1),

@@ -58,6 +58,8 @@ export interface PoolControl {
   setHostOffline(hostName: string, offline?: boolean): Promise<void>;
   /** Sets the load average of a host's control domain, which has 8 vCPUs; null: the host keeps no such figure. */
   setControlDomainLoad(hostName: string, load: number | null): Promise<void>;
+  /** Sets the speed of a host's line in each direction, also of transfers under way; null: as fast as the simulator can. */
+  setLineSpeed(hostName: string, bytesPerSecond: number | null): Promise<void>;
   /** Writes a file into the ext4 file system that begins at the disk's first byte. Needs debugfs (e2fsprogs). */
   writeGuestFile(vdiUuid: string, path: string, content: Uint8Array): Promise<void>;
   /** Reads one. Rejects when it is not there. */
@@ -92,6 +94,7 @@ export const verbs = [
   'coalesce',
   'setHostOffline',
   'setControlDomainLoad',
+  'setLineSpeed',
   'writeGuestFile',
   'readGuestFile',
   'startWriter',

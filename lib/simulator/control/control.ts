@@ -196,6 +196,16 @@ export class LocalControl implements PoolControl {
     });
   }
 
+  setLineSpeed(hostName: string, bytesPerSecond: number | null): Promise<void> {
+    return attempt(() => {
+      if (bytesPerSecond !== null && !(Number.isSafeInteger(bytesPerSecond) && bytesPerSecond > 0))
+        throw new Error(
+          `the speed of a line is whole bytes a second, or null, not ${String(bytesPerSecond)}`,
+        );
+      this.#host(hostName).line.setSpeed(bytesPerSecond);
+    });
+  }
+
   #disksOpenOn(host: Host): string[] {
     const { db } = this.#pool;
     return db

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Host } from '../pool/host';
 import type { Pool } from '../pool/pool';
+import { transferHost } from '../pool/transfer-vdi';
 import { dispatch } from '../rpc/dispatch';
 import type { TransferHandler, TransferPool } from '../transfer';
 import { serveExport, serveExportRawVdi, serveImport, serveImportRawVdi } from '../transfer';
@@ -67,6 +68,7 @@ class Connection {
         const head = await this.#reader.head(this.#context.pool.facts.headerLimitBytes);
         clearTimeout(timer);
         if (head === null) return;
+        if (head !== 'too-long') await this.#context.host.line.received.pass(head.text.length);
         next = await this.#request(head);
         if (next === 'handed-over') return;
       }
@@ -103,12 +105,14 @@ class Connection {
     if (length > bodyLimitBytes) return this.#fail('Http_svr.Client_requested_size_over_limit');
     const body = await this.#reader.body(length);
     if (body === null) return 'close';
+    await this.#context.host.line.received.pass(body.length);
     let call: BodyCall;
     try {
       const read = head.path.startsWith('/jsonrpc')
         ? readJsonBody(body, this.#context.pool.facts.jsonRpc2)
         : readXmlBody(body);
-      if ('refused' in read) return this.#answer(head, read.refused, ['content-type: application/json']);
+      if ('refused' in read)
+        return await this.#answer(head, read.refused, ['content-type: application/json']);
       call = read;
     } catch (error) {
       if (error instanceof BodyError) return this.#fail(error.message);
@@ -136,23 +140,23 @@ class Connection {
     ]);
   }
 
-  #answer(head: Head, body: string, headers: readonly string[]): Next {
+  async #answer(head: Head, body: string, headers: readonly string[]): Promise<Next> {
     const alive = keepsAlive(head);
-    this.#write(
-      [
-        `HTTP/${head.version} 200 OK`,
-        `content-length: ${Buffer.byteLength(body)}`,
-        `connection: ${alive ? 'keep-alive' : 'close'}`,
-        'cache-control: no-cache, no-store',
-        ...headers,
-        '',
-        body,
-      ].join('\r\n'),
-    );
+    const answer = [
+      `HTTP/${head.version} 200 OK`,
+      `content-length: ${Buffer.byteLength(body)}`,
+      `connection: ${alive ? 'keep-alive' : 'close'}`,
+      'cache-control: no-cache, no-store',
+      ...headers,
+      '',
+      body,
+    ].join('\r\n');
+    await this.#context.host.line.sent.pass(Buffer.byteLength(answer));
+    this.#write(answer);
     return alive ? 'again' : 'close';
   }
 
-  #options(head: Head): Next {
+  #options(head: Head): Promise<Next> {
     const asked = headerOf(head, 'access-control-request-headers');
     const allowed = asked === undefined ? 'X-Requested-With' : `${asked}, X-Requested-With`;
     return this.#answer(head, '', [
@@ -179,7 +183,7 @@ class Connection {
         httpVersion: head.version,
         socket: this.#socket,
         buffered: this.#reader.takeBuffered(),
-        host: { ref: host.ref, uuid: host.uuid, address: host.location },
+        host: transferHost(host),
       },
       transfers,
     );

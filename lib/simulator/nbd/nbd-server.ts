@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { createSecureContext, TLSSocket, type SecureContext } from 'node:tls';
 
+import type { Line } from '../line';
 import { Connection, ConnectionLostError } from '../transfer/connection';
 import type { TransferHost, TransferPool } from '../transfer/pool-side';
 import { openExport, serveCommands } from './nbd-export';
@@ -82,7 +83,7 @@ async function serveConnection(
 ): Promise<void> {
   const purpose = pool.nbdPurpose();
   if (purpose === null) return;
-  let connection = new Connection(socket, Buffer.alloc(0));
+  let connection = new Connection(socket, Buffer.alloc(0), host.line);
   const negotiation = new Negotiation(purpose === 'nbd');
   try {
     await connection.send(greeting());
@@ -90,7 +91,7 @@ async function serveConnection(
     for (;;) {
       const step: Step = await negotiation.nextStep(connection);
       if (step.kind === 'end') return;
-      if (step.kind === 'start-tls') connection = await secured(connection, socket, secureContext);
+      if (step.kind === 'start-tls') connection = await secured(connection, socket, secureContext, host.line);
       if (step.kind === 'export') {
         const exported = openExport(step.name, host, pool);
         if (exported !== null) await serveCommands(connection, exported, host, pool);
@@ -104,7 +105,12 @@ async function serveConnection(
   }
 }
 
-async function secured(plain: Connection, socket: Socket, secureContext: SecureContext): Promise<Connection> {
+async function secured(
+  plain: Connection,
+  socket: Socket,
+  secureContext: SecureContext,
+  line: Line,
+): Promise<Connection> {
   // Bytes that came in together with the option are the beginning of the handshake.
   const early = plain.release();
   if (early.length > 0) socket.unshift(early);
@@ -122,5 +128,5 @@ async function secured(plain: Connection, socket: Socket, secureContext: SecureC
     // What a failed handshake is called while the socket belongs to no TLS server.
     secure.once('_tlsError', lost);
   });
-  return new Connection(secure, Buffer.alloc(0));
+  return new Connection(secure, Buffer.alloc(0), line);
 }

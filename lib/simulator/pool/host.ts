@@ -1,3 +1,5 @@
+import type { Line } from '../line';
+
 /** One host of a pool: its object in the database and where it listens. */
 export interface Host {
   readonly ref: string;
@@ -13,4 +15,6 @@ export interface Host {
   /** What a `Location` names: with `:port` unless that is 443. */
   readonly location: string;
   readonly certificatePem: string;
+  /** What all connections to it share. */
+  readonly line: Line;
 }

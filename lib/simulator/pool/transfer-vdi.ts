@@ -4,8 +4,8 @@ import type { Host } from './host';
 import type { Pool } from './pool';
 
 /** A host as the transfer handlers see it: with the address that a redirect names. */
-export function transferHost({ ref, uuid, location }: Host): TransferHost {
-  return { ref, uuid, address: location };
+export function transferHost({ ref, uuid, location, line }: Host): TransferHost {
+  return { ref, uuid, address: location, line };
 }
 
 /** A VDI as the transfer handlers see it. */

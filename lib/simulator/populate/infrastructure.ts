@@ -1,6 +1,7 @@
 import { formatDate } from '../clock';
 import type { ReleaseFacts } from '../datamodel/releases';
 import type { HostCertificate } from '../http/certificate';
+import { Line } from '../line';
 import type { Host } from '../pool/host';
 import type { Pool } from '../pool/pool';
 import type { PoolSpec } from '../spec';
@@ -106,6 +107,7 @@ function createHost(pool: Pool, spec: PoolSpec, place: HostPlace): Host {
     address: place.address,
     location: place.location,
     certificatePem: place.certificate.certificatePem,
+    line: new Line(),
   };
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Release } from '../datamodel/releases';
 import type { Row } from '../database/table';
 import type { HostCertificate } from '../http/certificate';
+import { Line } from '../line';
 import type { Pool } from '../pool/pool';
 import type { HostPlace } from '../populate/infrastructure';
 
@@ -76,6 +77,7 @@ export function restorePool(pool: Pool, saved: SavedPool, places: readonly HostP
       address,
       location,
       certificatePem,
+      line: new Line(),
     });
   }
   pool.restartCoordinator();

@@ -42,7 +42,7 @@ export async function admit(
   names: { readonly realm: string; readonly label: string },
 ): Promise<Visitor | null> {
   const parameters = new RequestParameters(request);
-  const connection = new Connection(request.socket, request.buffered);
+  const connection = new Connection(request.socket, request.buffered, request.host.line);
   const credentials = parameters.credentials();
   const answer = credentials === null ? null : pool.authenticate(credentials, request.host);
   if (answer?.verdict === 'accepted') {

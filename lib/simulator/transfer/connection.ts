@@ -1,4 +1,6 @@
 import type { Duplex } from 'node:stream';
+import type { Line } from '../line';
+import { Intake } from './intake';
 
 /** Bytes read ahead of the copier: enough to keep decryption busy while a block is written; more would outlive the young heap. */
 const READ_AHEAD_BYTES = 512 * 1024;
@@ -28,29 +30,26 @@ export class Connection {
   #ignoring = false;
   #wanted: { readonly target: Uint8Array; filled: number; readonly done: (count: number) => void } | null =
     null;
+  /** Stops reading, as a copier that hangs. */
+  #stalling = false;
   readonly #closed = new AbortController();
-  readonly #listeners = new Map<string, (chunk: Buffer) => void>([
-    ['data', (chunk) => this.#take(chunk)],
-    ['end', () => this.#end()],
-    ['error', () => this.#end()],
-    [
-      'close',
-      () => {
-        this.#end();
-        this.#closed.abort(new ConnectionLostError());
-      },
-    ],
-  ]);
+  readonly #intake: Intake;
+  readonly #abort = (): void => this.#closed.abort(new ConnectionLostError());
 
+  /** @param buffered what was read of the socket already; it has the line before it as all that follows */
   constructor(
     private readonly socket: Duplex,
     buffered: Buffer,
+    private readonly line: Line,
   ) {
-    if (buffered.length > 0) this.#keep(buffered);
-    for (const [event, listener] of this.#listeners) socket.on(event, listener);
-    if (socket.destroyed) this.#closed.abort(new ConnectionLostError());
+    this.#intake = new Intake(socket, line.received, {
+      take: (chunk) => this.#take(chunk),
+      end: () => this.#end(),
+    });
+    if (buffered.length > 0) this.#intake.offer(buffered);
+    socket.on('close', this.#abort);
+    if (socket.destroyed) this.#abort();
     this.#ended = socket.destroyed || socket.readableEnded;
-    socket.pause();
   }
 
   /** Aborted when the socket is closed in both directions. */
@@ -71,7 +70,7 @@ export class Connection {
       if (used < chunk.length) this.#ahead.unshift(chunk.subarray(used));
     }
     if (this.#ignoring) return Promise.resolve(0);
-    if (!this.#ended && this.#aheadBytes < READ_AHEAD_BYTES / 2) this.socket.resume();
+    if (!this.#ended && this.#aheadBytes < READ_AHEAD_BYTES / 2) this.#intake.resume();
     if (filled === target.byteLength || this.#ended) return Promise.resolve(filled);
     return new Promise((done) => {
       this.#wanted = { target, filled, done };
@@ -85,8 +84,24 @@ export class Connection {
     return rest;
   }
 
-  /** Resolves when the bytes left this process, so their buffer may be used again. */
+  /** Resolves when the bytes left this process, so their buffer may be used again. One call at a time. */
   send(bytes: Uint8Array | string): Promise<void> {
+    const lane = this.line.sent;
+    return lane.passesNow(Buffer.byteLength(bytes)) ? this.#write(bytes) : this.#sendInTurns(bytes);
+  }
+
+  /** A piece is out before the next one asks for the line: a client that does not read holds nothing of it. */
+  async #sendInTurns(bytes: Uint8Array | string): Promise<void> {
+    const whole = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
+    for (let at = 0; at < whole.byteLength;) {
+      const piece = whole.subarray(at, Math.min(at + this.line.sent.pieceBytes, whole.byteLength));
+      await this.line.sent.pass(piece.byteLength);
+      await this.#write(piece);
+      at += piece.byteLength;
+    }
+  }
+
+  #write(bytes: Uint8Array | string): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#closed.signal.aborted || this.socket.writableEnded) reject(new ConnectionLostError());
       else
@@ -111,7 +126,7 @@ export class Connection {
     this.#ahead.length = 0;
     this.#aheadBytes = 0;
     this.#ignoring = true;
-    this.socket.resume();
+    this.#intake.resume();
   }
 
   /** Ends our side, gives the client a moment to read and close, then cuts. Resolves when our last byte left. */
@@ -133,12 +148,9 @@ export class Connection {
    * away now and then. Resolves when the client gave up, rejects when `signal` is aborted.
    */
   stall(signal: AbortSignal): Promise<void> {
-    const sip = setInterval(() => this.socket.resume(), STALL_SIP_MS);
+    const sip = setInterval(() => this.#intake.resume(), STALL_SIP_MS);
     this.#wanted = null;
-    this.socket.on('data', () => {
-      this.#ahead.length = 0;
-      this.socket.pause();
-    });
+    this.#stalling = true;
     return new Promise<void>((resolve, reject) => {
       this.socket.once('end', () => resolve());
       this.#closed.signal.addEventListener('abort', () => resolve(), { once: true });
@@ -155,15 +167,17 @@ export class Connection {
 
   /** Gives the socket back, for the next request on it. */
   release(): Buffer {
-    // A flowing socket without listeners would throw away what comes next.
-    this.socket.pause();
-    const rest = this.takeBuffered();
-    for (const [event, listener] of this.#listeners) this.socket.off(event, listener);
-    return rest;
+    const waiting = this.#intake.release();
+    this.socket.off('close', this.#abort);
+    return Buffer.concat([this.takeBuffered(), ...waiting]);
   }
 
   #take(chunk: Buffer): void {
-    if (this.#ignoring) return;
+    if (this.#stalling) {
+      this.#ahead.length = 0;
+      this.#intake.pause();
+    }
+    if (this.#ignoring || this.#stalling) return;
     const wanted = this.#wanted;
     if (wanted === null) {
       this.#keep(chunk);
@@ -181,7 +195,7 @@ export class Connection {
   #keep(chunk: Buffer): void {
     this.#ahead.push(chunk);
     this.#aheadBytes += chunk.length;
-    if (this.#aheadBytes > READ_AHEAD_BYTES) this.socket.pause();
+    if (this.#aheadBytes > READ_AHEAD_BYTES) this.#intake.pause();
   }
 
   #end(): void {

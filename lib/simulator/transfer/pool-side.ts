@@ -7,6 +7,7 @@
  */
 import type { Duplex } from 'node:stream';
 
+import type { Line } from '../line';
 import type { ImageStore } from '../storage';
 
 /** An API error as a XenServer reports it: `code` and the strings behind it. */
@@ -49,6 +50,8 @@ export interface TransferHost {
   readonly uuid: string;
   /** What `host.address` says and what a `Location` names: `127.1.2.3` or `127.1.2.3:8443`. */
   readonly address: string;
+  /** What all its connections share. */
+  readonly line: Line;
 }
 
 /** A session that may transfer disks. `end` logs out a session that was made for this request (Basic); else it does nothing. */

@@ -53,6 +53,25 @@ describe('database', () => {
     expect(changes()).toEqual(['del']);
   });
 
+  it('remembers fewer than 512 deletions of a class: with one more, only the newest 256 of them', () => {
+    const db = make();
+    const tasks = Array.from({ length: 513 }, () => db.create('task', {}));
+    db.create('network', {});
+    const since = db.generation;
+    const gone = (): readonly string[] =>
+      db
+        .table('task')
+        .changesSince(since, () => true)
+        .map(({ ref }) => ref);
+    for (const task of tasks.slice(0, 511)) db.destroy('task', task);
+    expect(gone()).toEqual(tasks.slice(0, 511));
+    db.destroy('task', tasks[511] ?? '');
+    expect(gone()).toEqual(tasks.slice(256, 512));
+    db.destroy('task', tasks[512] ?? '');
+    expect(gone()).toEqual(tasks.slice(256, 513));
+    expect(db.table('task').size).toBe(0);
+  });
+
   it('says which class and ref is not there', () => {
     expect(() => make().row('VDI', 'OpaqueRef:x')).toThrow(
       new ApiError('HANDLE_INVALID', 'VDI', 'OpaqueRef:x'),

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { Line } from '../../../lib/simulator/line';
 import { ImageStore } from '../../../lib/simulator/storage';
 import type {
   ApiFailure,
@@ -46,8 +47,8 @@ export class TestPool implements TransferPool {
   srUuid = 'sr';
   cutRawUpload: 'fails' | 'succeeds' = 'fails';
   readonly hosts: TransferHost[] = [
-    { ref: 'OpaqueRef:host1', uuid: 'host1', address: '127.9.9.1' },
-    { ref: 'OpaqueRef:host2', uuid: 'host2', address: '127.9.9.2' },
+    { ref: 'OpaqueRef:host1', uuid: 'host1', address: '127.9.9.1', line: new Line() },
+    { ref: 'OpaqueRef:host2', uuid: 'host2', address: '127.9.9.2', line: new Line() },
   ];
   plugged = [...this.hosts];
   readonly tasks = new Map<string, TaskRecord>();
