@@ -1,9 +1,14 @@
-import { connect as connectPlain, type Socket } from 'node:net';
-import { connect as connectSecure, TLSSocket } from 'node:tls';
+import { connect as connectPlain, Socket, type OnReadOpts } from 'node:net';
+import { connect as connectSecure } from 'node:tls';
 import { formatAddress, type HostAddress } from './address';
 import { TransportError } from './errors';
 import type { Inlet } from './inlet';
-import { proofOf, type PeerProof, type Trust } from './trust';
+import { proofOf, type PeerProof } from './peer-proof';
+import { ThreadConnection } from './receiving-thread/connection';
+import type { ConnectionOrder } from './receiving-thread/messages';
+import { SocketInlet } from './socket-inlet';
+import type { Trust } from './trust';
+import type { Wire } from './wire';
 
 const CONNECT_TIMEOUT_MS = 20_000;
 const KEEP_ALIVE_MS = 30_000;
@@ -20,8 +25,14 @@ export interface DialOptions {
    * null where nobody can vouch for it.
    */
   readonly vouch?: ((address: HostAddress) => Promise<string | null>) | undefined;
-  /** Takes what the socket receives; the socket is then no stream to read from. */
-  readonly inlet?: Inlet | undefined;
+}
+
+/** A connection on its way: whom it reached is to be judged before a byte is written to it. */
+interface Dialled<W extends Wire> {
+  readonly wire: W;
+  /** The event after which it can be used. */
+  readonly opened: 'connect' | 'secureConnect';
+  readonly proof: () => PeerProof | null;
 }
 
 /**
@@ -30,22 +41,67 @@ export interface DialOptions {
  * @throws TransportError kind `tls` where it is refused, `connection`, `timeout` or `aborted`
  */
 export async function dial(address: HostAddress, options: DialOptions): Promise<Socket> {
-  const onread = options.inlet === undefined ? {} : { onread: options.inlet.onread };
-  const socket = options.secure
-    ? connectSecure({ ...options.trust.connectionOptions(address), ...onread })
-    : connectPlain({ host: address.hostname, port: address.port, ...onread });
-  options.inlet?.attach(socket);
+  return proved(openSocket(address, options, {}), address, options);
+}
+
+/** Where the bytes are received: in this thread, or in one of their own. */
+export type ReceivedBy = 'this-thread' | 'own-thread';
+
+export interface Received {
+  readonly wire: Wire;
+  /** What the connection receives. */
+  readonly inlet: Inlet;
+}
+
+/** As `dial`, for who receives much. */
+export async function dialToReceive(
+  address: HostAddress,
+  receivedBy: ReceivedBy,
+  options: DialOptions,
+): Promise<Received> {
+  if (receivedBy === 'own-thread') {
+    const wire = new ThreadConnection(connectionOrder(address, options));
+    const dialled = { wire, opened: 'connect', proof: () => wire.proof } as const;
+    return { wire: await proved(dialled, address, options), inlet: wire.inlet };
+  }
+  const inlet = new SocketInlet();
+  const dialled = openSocket(address, options, { onread: inlet.onread });
+  inlet.attach(dialled.wire);
+  return { wire: await proved(dialled, address, options), inlet };
+}
+
+function openSocket(
+  address: HostAddress,
+  { secure, trust }: DialOptions,
+  onread: { readonly onread?: OnReadOpts },
+): Dialled<Socket> {
+  const { hostname: host, port } = address;
+  if (!secure) return { wire: connectPlain({ host, port, ...onread }), opened: 'connect', proof: () => null };
+  const wire = connectSecure({ ...trust.connectionOptions(address), ...onread });
+  return { wire, opened: 'secureConnect', proof: () => proofOf(wire) };
+}
+
+function connectionOrder(address: HostAddress, { secure, trust }: DialOptions): ConnectionOrder {
+  if (secure) return { secure, options: trust.plainConnectionOptions(address) };
+  return { secure, options: { host: address.hostname, port: address.port } };
+}
+
+async function proved<W extends Wire>(
+  dialled: Dialled<W>,
+  address: HostAddress,
+  options: DialOptions,
+): Promise<W> {
+  const { wire } = dialled;
   try {
-    const proof = await established(socket, address, options);
+    const proof = await established(dialled, address, options);
     if (proof !== null) await judge(proof, address, options);
   } catch (error) {
-    socket.on('error', () => undefined);
-    socket.destroy();
+    wire.on('error', () => undefined);
+    wire.destroy();
     throw error;
   }
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, KEEP_ALIVE_MS);
-  return socket;
+  if (wire instanceof Socket) wire.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS);
+  return wire;
 }
 
 async function judge(proof: PeerProof, address: HostAddress, options: DialOptions): Promise<void> {
@@ -68,22 +124,25 @@ async function judge(proof: PeerProof, address: HostAddress, options: DialOption
 }
 
 /** Waits for the connection; gives what the host showed, or null where there is no TLS. */
-function established(socket: Socket, address: HostAddress, options: DialOptions): Promise<PeerProof | null> {
+function established(
+  { wire, opened, proof }: Dialled<Wire>,
+  address: HostAddress,
+  options: DialOptions,
+): Promise<PeerProof | null> {
   const { poolName, signal } = options;
   const timeoutMs = options.timeoutMs ?? CONNECT_TIMEOUT_MS;
   const where = formatAddress(address);
-  const opened = options.secure ? 'secureConnect' : 'connect';
   return new Promise((resolve, reject) => {
     const settle = (outcome: () => void): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
-      socket.off(opened, onOpen).off('error', onError).off('close', onClose);
+      wire.off(opened, onOpen).off('error', onError).off('close', onClose);
       outcome();
     };
     const fail = (error: TransportError): void => settle(() => reject(error));
     const onOpen = (): void => {
-      const proof = socket instanceof TLSSocket ? proofOf(socket) : null;
-      settle(() => resolve(proof));
+      const shown = proof();
+      settle(() => resolve(shown));
     };
     const onError = (error: Error): void => fail(connectFailure(error, where, poolName));
     const onClose = (): void =>
@@ -111,7 +170,7 @@ function established(socket: Socket, address: HostAddress, options: DialOptions)
         ),
       timeoutMs,
     );
-    socket.once(opened, onOpen).once('error', onError).once('close', onClose);
+    wire.once(opened, onOpen).once('error', onError).once('close', onClose);
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted === true) onAbort();
   });

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Socket } from 'node:net';
 import { Agent } from 'undici';
 import { parseAddress, type HostAddress } from './address';
@@ -8,26 +7,48 @@ const MAX_RESPONSE_BYTES = 256 * 1024 * 1024;
 /** Sockets to the coordinator at once; further calls wait in line. xapi takes 800 from all its clients together. */
 const MAX_CONNECTIONS = 16;
 
-/** What travels with one call through the layers of xen-api, which has no parameter for it. */
-export interface CallContext {
-  readonly signal: AbortSignal;
-  /** Set when the request is about to be written: from then on its effect is unknown until it is answered. */
-  sent: boolean;
-}
-
-/**
- * One for the whole process: Node carries every such storage through every asynchronous step and never forgets one that was
- * used, so that one for each connection would make an agent slower with each run.
- */
-const contexts = new AsyncLocalStorage<CallContext>();
+type Abort = (reason?: Error) => void;
 
 /** The handler that xen-api's own undici hands over: the older of the two interfaces undici 7 understands. */
 interface RequestHandler {
-  onConnect(abort: (reason?: Error) => void, context?: unknown): void;
+  onConnect(abort: Abort, context?: unknown): void;
   onError(error: Error): void;
   onHeaders(status: number, headers: Buffer[], resume: () => void, text: string): boolean;
   onData(chunk: Buffer): boolean;
   onComplete(trailers: string[] | null): void;
+}
+
+/** One call on its way through the layers of xen-api, which have no place for either of these. */
+export class CallContext {
+  #sent = false;
+  #reason: Error | undefined;
+  #abort: Abort | undefined;
+
+  /** From the moment its request is about to be written: until it is answered, its effect is unknown. */
+  get sent(): boolean {
+    return this.#sent;
+  }
+
+  /** Closes the socket of a request under way; one that has not begun will not. After the answer it does nothing. */
+  cancel(reason: Error): void {
+    this.#reason = reason;
+    this.#abort?.(reason);
+  }
+
+  /** False where the call was cancelled before: nothing may be written then. */
+  begin(abort: Abort): boolean {
+    if (this.#reason !== undefined) {
+      abort(this.#reason);
+      return false;
+    }
+    this.#abort = abort;
+    this.#sent = true;
+    return true;
+  }
+
+  end(): void {
+    this.#abort = undefined;
+  }
 }
 
 /**
@@ -36,6 +57,8 @@ interface RequestHandler {
  */
 export class CallDispatcher {
   readonly #agent: Agent;
+  /** The call whose request comes next. */
+  #calling: CallContext | undefined;
 
   constructor(connect: (address: HostAddress) => Promise<Socket>) {
     this.#agent = new Agent({
@@ -56,15 +79,28 @@ export class CallDispatcher {
     });
   }
 
-  /** Runs `action`; requests it makes belong to `context`. */
+  /**
+   * Runs `action`, which makes its one request before it first waits: that request belongs to `context`. A field does for
+   * that what AsyncLocalStorage would, which makes every promise of the process dearer.
+   */
   run<T>(context: CallContext, action: () => T): T {
-    return contexts.run(context, action);
+    this.#calling = context;
+    try {
+      return action();
+    } finally {
+      this.#calling = undefined;
+    }
   }
 
-  /** Called by xen-api for each request. */
+  /**
+   * Called by xen-api for each request.
+   * @throws Error for a request that belongs to no call: nothing would bound it, and nobody could end it
+   */
   dispatch(options: Agent.DispatchOptions, handler: RequestHandler): boolean {
-    const context = contexts.getStore();
-    return this.#agent.dispatch(options, context === undefined ? handler : track(handler, context));
+    const context = this.#calling;
+    this.#calling = undefined;
+    if (context === undefined) throw new Error('xen-api made a request outside of any call: it is not sent');
+    return this.#agent.dispatch(options, track(handler, context));
   }
 
   /** Closes every socket; calls in flight fail. */
@@ -74,28 +110,18 @@ export class CallDispatcher {
 }
 
 function track(handler: RequestHandler, context: CallContext): RequestHandler {
-  const { signal } = context;
-  let release = (): void => undefined;
   return {
     onConnect(abort, connectContext) {
-      const onAbort = (): void => abort(signal.reason instanceof Error ? signal.reason : undefined);
-      if (signal.aborted) {
-        onAbort();
-        return;
-      }
-      signal.addEventListener('abort', onAbort, { once: true });
-      release = () => signal.removeEventListener('abort', onAbort);
-      context.sent = true;
-      handler.onConnect(abort, connectContext);
+      if (context.begin(abort)) handler.onConnect(abort, connectContext);
     },
     onHeaders: (...args) => handler.onHeaders(...args),
     onData: (chunk) => handler.onData(chunk),
     onComplete(trailers) {
-      release();
+      context.end();
       handler.onComplete(trailers);
     },
     onError(error) {
-      release();
+      context.end();
       handler.onError(error);
     },
   };

@@ -31,8 +31,8 @@ export class ExportStream implements DiskExport {
   }
 
   async *#read(): AsyncGenerator<Uint8Array, void> {
-    const { socket, inlet } = this.#transfer;
-    const silence = new SilenceWatch(this.#idleTimeoutMs, () => socket.destroy(this.#silent()));
+    const { wire, inlet } = this.#transfer;
+    const silence = new SilenceWatch(this.#idleTimeoutMs, () => wire.destroy(this.#silent()));
     try {
       for (;;) {
         silence.expect();
@@ -46,13 +46,13 @@ export class ExportStream implements DiskExport {
       throw await this.#transfer.explain(lost);
     } finally {
       silence.stop();
-      socket.destroy();
+      wire.destroy();
     }
   }
 
   async #conclude(options: CallOptions): Promise<void> {
     // Whoever has what it needs may stop before the end of the stream; the server must not wait for a reader then.
-    this.#transfer.socket.destroy();
+    this.#transfer.wire.destroy();
     try {
       await this.#transfer.outcome(options);
     } finally {

@@ -15,11 +15,11 @@ const UNKNOWN_OUTCOME =
 /** Turns whatever xen-api, undici or Node threw into one of our two errors, which say what is known of the outcome. */
 export function callFailure(error: unknown, facts: CallFacts): XapiError | TransportError {
   const { method, poolName } = facts;
-  if (error instanceof TransportError || error instanceof XapiError) return forget(error);
+  if (error instanceof TransportError || error instanceof XapiError) return error;
   const { code, params } = fields(error);
   if (typeof code === 'string' && Array.isArray(params))
     return new XapiError({ code, params: params.map(String), method, poolName });
-  const cause = forget(error instanceof Error ? error : new Error(String(error)));
+  const cause = error instanceof Error ? error : new Error(String(error));
   const status = /^unexpect statusCode (\d+)$/.exec(cause.message)?.[1];
   if (status !== undefined) {
     return new TransportError({
@@ -73,12 +73,6 @@ export function callCancelled(facts: CallFacts): TransportError {
 
 function outcome(facts: CallFacts, otherwise: string): string {
   return facts.sent && !facts.readOnly ? UNKNOWN_OUTCOME : otherwise;
-}
-
-/** xen-api writes the call with its arguments on every error it lets pass: the session among them. */
-function forget<E extends Error>(error: E): E {
-  Reflect.deleteProperty(error, 'call');
-  return error;
 }
 
 function fields(error: unknown): { readonly code?: unknown; readonly params?: unknown } {

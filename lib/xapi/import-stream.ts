@@ -48,8 +48,8 @@ export class ImportStream implements DiskImport {
     this.#transfer = transfer;
     this.#options = options;
     this.#headReader = options.accepted ? null : new ResponseHeadReader();
-    transfer.socket
-      .on('error', (error) => this.#break(transfer.lost(error)))
+    transfer.wire
+      .on('error', (error: Error) => this.#break(transfer.lost(error)))
       .on('close', () => this.#break(transfer.lost(null)));
     void this.#listen();
   }
@@ -100,7 +100,7 @@ export class ImportStream implements DiskImport {
     const frame = this.#writing || this.#broken !== undefined ? undefined : this.#queue.shift();
     if (frame === undefined) return;
     this.#writing = true;
-    this.#transfer.socket.write(frame, (error) => {
+    this.#transfer.wire.write(frame, (error) => {
       this.#writing = false;
       if (error !== null && error !== undefined) return;
       this.#bytesWritten += frame.byteLength;
@@ -113,7 +113,7 @@ export class ImportStream implements DiskImport {
   async #terminate(): Promise<void> {
     while (this.#bytesWritten < this.#bytesSent) await this.#wait();
     if (this.#broken !== undefined) throw await this.#broken;
-    this.#transfer.socket.write(Buffer.alloc(HEADER_BYTES), (error) => {
+    this.#transfer.wire.write(Buffer.alloc(HEADER_BYTES), (error) => {
       if (error !== null && error !== undefined) return;
       this.#terminated = true;
       this.#release(null);
@@ -156,7 +156,7 @@ export class ImportStream implements DiskImport {
   #break(error: TransportError): void {
     if (this.#broken !== undefined || this.#terminated) return;
     this.#broken = this.#transfer.explain(error);
-    this.#transfer.socket.destroy();
+    this.#transfer.wire.destroy();
     void this.#broken.then((reason) => this.#release(reason));
   }
 

@@ -1,6 +1,8 @@
 export { Pool, type ConnectOptions } from './pool';
+export type { ReceivedBy } from './dial';
 export type { CallOptions } from './call';
 export type { ServingHost } from './hosts';
+export type { ObjectFollower, ObjectTables } from './follow-objects';
 export type { ObjectSelection, ObjectsRead, ReadableClass } from './read-objects';
 export type { PoolEndpoint, TlsPolicy } from './endpoint';
 export type { DiskExport, DiskImport, ExportRequest, ImportRequest, VmExportRequest } from './transfer';

@@ -134,15 +134,22 @@ type VmFieldSetters = {
 export interface ObjectEvent {
   /** In lower case. */
   readonly class: string;
+  /** `add`, `mod` or `del`. */
+  readonly operation: string;
   readonly ref: string;
   readonly snapshot?: unknown;
 }
 
+/** What changed since the token that was asked with; everything, where that was empty. */
+export interface EventBatch {
+  readonly events: readonly ObjectEvent[];
+  /** How many objects of each class there are, by lower-case name: the only sign of a deletion that was not told. */
+  readonly valid_ref_counts?: Readonly<Record<string, number>>;
+  readonly token: string;
+}
+
 interface ActionMethods {
-  'event.from': Method<
-    [specs: readonly string[], token: string, timeoutS: number],
-    { readonly events: readonly ObjectEvent[]; readonly token: string }
-  >;
+  'event.from': Method<[specs: readonly string[], token: string, timeoutS: number], EventBatch>;
   'pool.get_all': Method<[], readonly Ref<'pool'>[]>;
   'session.get_is_local_superuser': Method<[self: Ref<'session'>], boolean>;
   'session.get_rbac_permissions': Method<[self: Ref<'session'>], readonly string[]>;

@@ -58,15 +58,18 @@ export function normalise(method: string, value: unknown): unknown {
   return normaliseDate(value);
 }
 
-/** As `normalise`, for one record of a class. */
+/** As `normalise`, for one record of a class. A record that has this shape already, as over JSON-RPC, is given back itself. */
 export function normaliseRecord(className: string, record: unknown): unknown {
   const numeric: Readonly<Record<string, true>> = isClass(className) ? NUMERIC[className] : {};
-  return Object.fromEntries(
-    Object.entries(record as Record<string, unknown>).map(([field, value]) => [
-      field,
-      Object.hasOwn(numeric, field) && typeof value === 'string' ? Number(value) : normaliseDate(value),
-    ]),
-  );
+  const given = record as Readonly<Record<string, unknown>>;
+  let copy: Record<string, unknown> | undefined;
+  for (const field of Object.keys(given)) {
+    const value = given[field];
+    const isNumber = typeof value === 'string' && Object.hasOwn(numeric, field);
+    const normal = isNumber ? Number(value) : normaliseDate(value);
+    if (normal !== value) (copy ??= { ...given })[field] = normal;
+  }
+  return copy ?? given;
 }
 
 function normaliseDate(value: unknown): unknown {

@@ -3,13 +3,14 @@ import { parseXapiDate } from './dates';
 import { defaultTimeoutMs } from './bounds';
 import type { PoolEndpoint } from './endpoint';
 import { TransportError } from './errors';
+import { ObjectFollower } from './follow-objects';
 import { chooseTransferHost, transferHosts } from './hosts';
 import type { ServingHost } from './hosts';
 import type { MethodName, Params, Result } from './methods';
 import type { HostRecord, PoolRecord } from './records';
 import type { Ref, Uuid } from './refs';
 import { readObjects } from './read-objects';
-import type { ObjectSelection, ObjectsRead } from './read-objects';
+import type { ObjectSelection, ObjectsRead, ReadableClass } from './read-objects';
 import { Rpc } from './rpc';
 import { Session } from './session';
 import { cancelTask, destroyTask, watchTask } from './task';
@@ -142,6 +143,17 @@ export class Pool {
    */
   read(selection: ObjectSelection, options: CallOptions = {}): Promise<ObjectsRead> {
     return readObjects(this.#session, selection, options);
+  }
+
+  /**
+   * For who looks at all objects of some classes again and again: each look after the first asks for what has changed.
+   * @param nowMs a clock that only goes forward
+   */
+  follow<C extends ReadableClass>(
+    classes: readonly C[],
+    nowMs: () => number = () => performance.now(),
+  ): ObjectFollower<C> {
+    return new ObjectFollower(this.#session, classes, nowMs);
   }
 
   /**

@@ -30,7 +30,7 @@ export async function readObjects(
   if (wanted.length > 0) {
     const { events } = await session.call('event.from', [wanted, '', TIMEOUT_S], options);
     for (const { class: lowerCase, ref, snapshot } of events) {
-      const name = byLowerCase.get(lowerCase);
+      const name = classByLowerCase.get(lowerCase);
       if (name !== undefined && snapshot !== undefined)
         found[name]?.set(ref, normaliseRecord(name, snapshot));
     }
@@ -58,7 +58,7 @@ const classes: readonly ReadableClass[] = [
 ];
 
 /** Events name classes in lower case. */
-const byLowerCase: ReadonlyMap<string, ReadableClass> = new Map(
+export const classByLowerCase: ReadonlyMap<string, ReadableClass> = new Map(
   classes.map((name) => [name.toLowerCase(), name]),
 );
 

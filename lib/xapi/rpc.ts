@@ -3,7 +3,7 @@ import { parseAddress, parsePoolUrl, urlHostname, type HostAddress } from './add
 import { defaultTimeoutMs, isRead } from './bounds';
 import type { CallOptions } from './call';
 import { dial } from './dial';
-import { CallDispatcher, type CallContext } from './dispatcher';
+import { CallContext, CallDispatcher } from './dispatcher';
 import type { PoolEndpoint } from './endpoint';
 import { XapiError } from './errors';
 import { callCancelled, callFailure, callTimeout, type CallFacts } from './failures';
@@ -31,11 +31,11 @@ export interface RpcOptions {
  */
 export class Rpc {
   readonly #xapi: Xapi;
-  readonly #transmit: Xapi['_call'];
   readonly #dispatcher: CallDispatcher;
   readonly #options: RpcOptions;
   readonly #secure: boolean;
   readonly #closing = new AbortController();
+  #transport: Exclude<Transport, 'auto'>;
   /** Bounds of the login that is going on: xen-api sends its messages without any. */
   #loginOptions: CallOptions = {};
 
@@ -46,18 +46,13 @@ export class Rpc {
     this.#secure = secure;
     const dialOptions = { poolName: endpoint.name, trust, secure, signal: this.#closing.signal };
     this.#dispatcher = new CallDispatcher((target) => dial(target, dialOptions));
-    this.#xapi = new Xapi({
-      url: `${secure ? 'https' : 'http'}://${urlHostname(address)}:${address.port}`,
-      auth: { user: endpoint.username, password: undefined },
-      watchEvents: false,
-      callConcurrency: Infinity,
-      syncStackTraces: false,
-      transport: options.transport ?? 'auto',
-    });
+    const { transport = 'auto' } = options;
+    this.#transport = transport === 'auto' ? 'json-rpc' : transport;
+    const url = `${secure ? 'https' : 'http'}://${urlHostname(address)}:${address.port}`;
+    this.#xapi = xapiOf(url, endpoint, this.#transport);
     // The constructor has made a transport of its own, which trusts whom it likes: this is how it gets ours.
     this.#xapi._undiciDispatcher = this.#dispatcher;
     this.#xapi._setUrl(this.#xapi._url);
-    this.#transmit = this.#xapi._call.bind(this.#xapi);
     this.#xapi._call = (method, args = []) => this.#sendForXenApi(method, args);
   }
 
@@ -101,8 +96,7 @@ export class Rpc {
   async send(method: string, args: readonly unknown[], options: CallOptions = {}): Promise<unknown> {
     const { endpoint, onCall } = this.#options;
     const timeoutMs = options.timeoutMs ?? defaultTimeoutMs(method);
-    const controller = new AbortController();
-    const context: CallContext = { signal: controller.signal, sent: false };
+    const context = new CallContext();
     const facts = (): CallFacts => ({
       method,
       poolName: endpoint.name,
@@ -111,28 +105,12 @@ export class Rpc {
     });
     if (options.signal?.aborted === true) throw callCancelled(facts());
     const startedMs = performance.now();
-    const bound = new Promise<never>((_, reject) => {
-      const stop = (error: Error): void => {
-        reject(error);
-        controller.abort(error);
-      };
-      const onAbort = (): void => stop(callCancelled(facts()));
-      const timer = setTimeout(() => stop(callTimeout(timeoutMs, facts())), timeoutMs);
-      options.signal?.addEventListener('abort', onAbort, { signal: controller.signal });
-      controller.signal.addEventListener('abort', () => clearTimeout(timer), { once: true });
-    });
     try {
-      const answer = this.#dispatcher.run(context, () =>
-        // xen-api's own time-out must not come first: it would leave the socket open and say less.
-        this.#transmit(method, args, timeoutMs + 60_000),
-      );
-      answer.catch(() => undefined);
-      bound.catch(() => undefined);
-      return await Promise.race([answer, bound]);
+      const answer = this.#exchange(method, args, context);
+      return await bounded(answer, context, { signal: options.signal, timeoutMs, facts });
     } catch (error) {
       throw callFailure(error, facts());
     } finally {
-      controller.abort();
       onCall?.(method, performance.now() - startedMs);
     }
   }
@@ -143,6 +121,34 @@ export class Rpc {
     this.#xapi._sessionId = undefined;
     await this.#xapi.disconnect();
     await this.#dispatcher.destroy();
+  }
+
+  /**
+   * Below xen-api's `_call`, which copies the arguments for its log and makes a time-out with a stack for each call; ours comes
+   * first in any case. Its transport `auto` would make its second request, in XML, later than the dispatcher can tell whose it is;
+   * so the fall-back of old hosts, which know no JSON-RPC and answer it in XML, is here.
+   */
+  async #exchange(method: string, args: readonly unknown[], context: CallContext): Promise<unknown> {
+    const transmit = (): Promise<unknown> =>
+      this.#dispatcher.run(context, () => this.#xapi._transport(method, args));
+    const transport = this.#transport;
+    try {
+      return await transmit();
+    } catch (error) {
+      const mayChange = (this.#options.transport ?? 'auto') === 'auto' && transport === 'json-rpc';
+      if (!mayChange || !isUnsupported(error)) throw error;
+      this.#speakXml();
+      return await transmit();
+    }
+  }
+
+  #speakXml(): void {
+    if (this.#transport === 'xml-rpc') return;
+    this.#transport = 'xml-rpc';
+    // xen-api chooses its transport when it is made, and keeps it over redirects.
+    const { _createTransport } = xapiOf('https://localhost', this.#options.endpoint, 'xml-rpc');
+    this.#xapi._createTransport = _createTransport;
+    this.#xapi._setUrl(this.#xapi._url);
   }
 
   async #sendForXenApi(method: string, args: readonly unknown[]): Promise<unknown> {
@@ -169,4 +175,46 @@ export class Rpc {
     const { method, poolName } = error;
     return new XapiError({ code: error.code, params: [urlHostname(coordinator)], method, poolName });
   }
+}
+
+function xapiOf(url: string, { username }: PoolEndpoint, transport: Transport): Xapi {
+  return new Xapi({
+    url,
+    auth: { user: username, password: undefined },
+    watchEvents: false,
+    callConcurrency: Infinity,
+    syncStackTraces: false,
+    transport,
+  });
+}
+
+/** A host that answers JSON-RPC in another language. */
+function isUnsupported(error: unknown): boolean {
+  return error instanceof Error && error.name === 'UnsupportedTransport';
+}
+
+interface Bounds {
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number;
+  readonly facts: () => CallFacts;
+}
+
+/** Settles as `answer` does, or ends the call at its bound or with its caller's wish. */
+function bounded<T>(answer: Promise<T>, context: CallContext, bounds: Bounds): Promise<T> {
+  const { signal, timeoutMs, facts } = bounds;
+  return new Promise((resolve, reject) => {
+    const stop = (error: Error): void => {
+      release();
+      reject(error);
+      context.cancel(error);
+    };
+    const onAbort = (): void => stop(callCancelled(facts()));
+    const timer = setTimeout(() => stop(callTimeout(timeoutMs, facts())), timeoutMs);
+    const release = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    answer.finally(release).then(resolve, reject);
+  });
 }

@@ -1,5 +1,5 @@
-import type { Socket } from 'node:net';
 import type { CallOptions } from './call';
+import type { Received } from './dial';
 import { TransportError, type XapiError } from './errors';
 import { cancelled } from './failures';
 import type { ResponseHead } from './http-head';
@@ -7,7 +7,7 @@ import type { Inlet } from './inlet';
 import type { Ref } from './refs';
 import type { Caller } from './session';
 import { destroyTask, taskEnded, taskFailure, watchTask } from './task';
-import type { OpenTransfer } from './transfer-request';
+import type { Wire } from './wire';
 
 /** How long the task is asked for the true reason of a broken connection; some never end (a session that was refused). */
 const REASON_TIMEOUT_MS = 10_000;
@@ -27,12 +27,12 @@ export interface TransferFacts {
 }
 
 /**
- * What uploads and downloads have in common: a socket, a task that alone knows the outcome, and an end at which neither
+ * What uploads and downloads have in common: a connection, a task that alone knows the outcome, and an end at which neither
  * is left behind.
  */
 export class RunningTransfer {
-  readonly socket: Socket;
-  /** What the socket receives, from behind the head of the answer on. */
+  readonly wire: Wire;
+  /** What is received, from behind the head of the answer on. */
   readonly inlet: Inlet;
   readonly #facts: TransferFacts;
   readonly #closing = new AbortController();
@@ -40,12 +40,12 @@ export class RunningTransfer {
   #closed: Promise<void> | undefined;
   #succeeded = false;
 
-  constructor({ socket, inlet }: Pick<OpenTransfer, 'socket' | 'inlet'>, facts: TransferFacts) {
-    this.socket = socket;
+  constructor({ wire, inlet }: Received, facts: TransferFacts) {
+    this.wire = wire;
     this.inlet = inlet;
     this.#facts = facts;
     // Whoever reads or writes sees the error there; without a listener it would end the process in between.
-    socket.on('error', () => undefined);
+    wire.on('error', () => undefined);
     if (facts.signal?.aborted === true) this.#onAbort();
     else facts.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -84,7 +84,7 @@ export class RunningTransfer {
     });
   }
 
-  /** Closes the socket and destroys the task; idempotent, never throws. */
+  /** Closes the connection and destroys the task; idempotent, never throws. */
   close(): Promise<void> {
     this.#closed ??= this.#end();
     return this.#closed;
@@ -107,7 +107,7 @@ export class RunningTransfer {
   }
 
   readonly #onAbort = (): void => {
-    this.socket.destroy(cancelled(this.#facts.method, this.#facts.poolName));
+    this.wire.destroy(cancelled(this.#facts.method, this.#facts.poolName));
   };
 }
 

@@ -11,6 +11,9 @@ import { untilAborted } from './wait';
 /** Whoever can send a typed message: what watching a task needs of a session. */
 export type Caller = Pick<Session, 'call'>;
 
+/** @param repeated whether an attempt before was lost, with its session or with its connection */
+export type ParamsOf<P> = (session: Ref<'session'>, repeated: boolean) => P;
+
 /**
  * Calls with a session, which is renewed when the pool has dropped it (a restart of the toolstack, a day of silence). Reads
  * are then asked once more; a call that changes something never is: its caller looks at the pool first.
@@ -39,13 +42,31 @@ export class Session {
     return normalise(method, await this.send(method, params, options)) as Result<M>;
   }
 
+  /** As `call`, for parameters that hold good for one session, or one connection, only: they are asked for at each attempt. */
+  async callEach<M extends MethodName>(
+    method: M,
+    paramsOf: ParamsOf<Params<M>>,
+    options: CallOptions = {},
+  ): Promise<Result<M>> {
+    return normalise(method, await this.#send(method, paramsOf, options)) as Result<M>;
+  }
+
   /** As `call`, for messages outside the typed table (`Async.…`): the answer is handed out as it came. */
-  async send(method: string, params: readonly unknown[], options: CallOptions = {}): Promise<unknown> {
+  send(method: string, params: readonly unknown[], options: CallOptions = {}): Promise<unknown> {
+    return this.#send(method, () => params, options);
+  }
+
+  async #send(
+    method: string,
+    paramsOf: ParamsOf<readonly unknown[]>,
+    options: CallOptions,
+  ): Promise<unknown> {
     // A restart of the toolstack shows as a cut connection first and as an unknown session then: each heals once.
     const healed = new Set<string>();
     for (;;) {
       const session = await this.#valid(options);
       try {
+        const params = paramsOf(session as Ref<'session'>, healed.size > 0);
         return await this.#rpc.send(method, [session, ...params], options);
       } catch (error) {
         const ailment = sessionEnded(error) ? 'session' : connectionLost(error) ? 'connection' : null;

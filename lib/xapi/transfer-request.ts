@@ -1,10 +1,9 @@
-import type { Socket } from 'node:net';
 import { formatAddress, parseAddress, type HostAddress } from './address';
-import { dial, type DialOptions } from './dial';
+import { dialToReceive, type DialOptions, type Received, type ReceivedBy } from './dial';
 import { TransportError } from './errors';
 import type { TransferHost } from './hosts';
 import { formatRequestHead, ResponseHeadReader, type RequestTarget, type ResponseHead } from './http-head';
-import { Inlet } from './inlet';
+import type { Inlet } from './inlet';
 
 const MAX_REDIRECTS = 3;
 
@@ -18,14 +17,13 @@ export interface TransferRequest {
   /** Where the coordinator is reached: behind NAT that is not its own address. */
   readonly coordinator: HostAddress;
   readonly dial: DialOptions;
+  readonly receivedBy: ReceivedBy;
   /** How long to wait for the head of the answer before the transfer goes on without. */
   readonly headTimeoutMs: number;
 }
 
-export interface OpenTransfer {
-  readonly socket: Socket;
-  /** What the socket receives, from behind the head on. */
-  readonly inlet: Inlet;
+/** What is received can be read from behind the head on. */
+export interface OpenTransfer extends Received {
   /** Null where it has not come in time. */
   readonly head: ResponseHead | null;
   /** `host:port` that serves the transfer. */
@@ -40,12 +38,11 @@ export async function openTransfer(request: TransferRequest): Promise<OpenTransf
   let address = addressOf(request.host, request.coordinator);
   let target = request.target;
   for (let redirects = 0; ; redirects += 1) {
-    const inlet = new Inlet();
-    const socket = await dial(address, { ...request.dial, inlet });
+    const received = await dialToReceive(address, request.receivedBy, request.dial);
     const query = { ...target.query, ...request.credentials };
-    const head = await exchange({ socket, inlet }, { ...target, query }, address, request);
-    if (head?.status !== 302) return { socket, inlet, head, server: formatAddress(address) };
-    socket.destroy();
+    const head = await exchange(received, { ...target, query }, address, request);
+    if (head?.status !== 302) return { ...received, head, server: formatAddress(address) };
+    received.wire.destroy();
     const location = head.headers.get('location') ?? '';
     if (redirects === MAX_REDIRECTS) throw refuseRedirect(location, 'too many redirects', request);
     ({ address, target } = followRedirect(location, request));
@@ -53,21 +50,21 @@ export async function openTransfer(request: TransferRequest): Promise<OpenTransf
 }
 
 async function exchange(
-  { socket, inlet }: Pick<OpenTransfer, 'socket' | 'inlet'>,
+  { wire, inlet }: Received,
   target: RequestTarget,
   address: HostAddress,
   request: TransferRequest,
 ): Promise<ResponseHead | null> {
   const { signal, secure } = request.dial;
   const onAbort = (): void => {
-    socket.destroy(fail('aborted', 'never', 'cancelled', 'cancelled by the caller', request));
+    wire.destroy(fail('aborted', 'never', 'cancelled', 'cancelled by the caller', request));
   };
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    socket.write(formatRequestHead(target, address, secure ? 443 : 80));
+    wire.write(formatRequestHead(target, address, secure ? 443 : 80));
     return await awaitHead(inlet, request);
   } catch (error) {
-    socket.destroy();
+    wire.destroy();
     throw error;
   } finally {
     signal?.removeEventListener('abort', onAbort);

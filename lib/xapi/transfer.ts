@@ -1,4 +1,5 @@
 import type { CallOptions } from './call';
+import type { ReceivedBy } from './dial';
 import type { Ref } from './refs';
 
 export interface ExportRequest {
@@ -7,6 +8,8 @@ export interface ExportRequest {
   readonly sr: Ref<'SR'>;
   /** Only blocks that differ from this disk are sent. The server does not check that the two are related. */
   readonly base?: Ref<'VDI'>;
+  /** By a thread of its own: for who reads two disks side by side. Default: by this one. */
+  readonly receivedBy?: ReceivedBy;
   /** Names the run, in the list of tasks of the pool. */
   readonly label: string;
 }

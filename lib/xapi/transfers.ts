@@ -118,7 +118,7 @@ export class Transfers {
   /** Makes the task, sends the request and judges the status; leaves nothing behind where that fails. */
   async #open(
     target: RequestTarget,
-    request: Pick<ImportRequest, 'sr' | 'label'>,
+    request: Pick<ExportRequest, 'sr' | 'label' | 'receivedBy'>,
     headTimeoutMs: number,
     options: CallOptions,
   ): Promise<Opened> {
@@ -145,11 +145,12 @@ export class Transfers {
           signal,
           vouch: (address) => this.#vouch(address, hosts),
         },
+        receivedBy: request.receivedBy ?? 'this-thread',
         headTimeoutMs,
       });
       const { head } = opened;
       if (head !== null && head.status !== 200) {
-        opened.socket.on('error', () => undefined).destroy();
+        opened.wire.on('error', () => undefined).destroy();
         if (head.status === 401) session.markEnded(usedSession);
         throw await explainFailure(statusFailure(head, method, poolName), facts);
       }

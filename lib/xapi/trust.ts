@@ -1,27 +1,25 @@
 import { X509Certificate, constants } from 'node:crypto';
 import { isIP } from 'node:net';
-import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import { createSecureContext, type ConnectionOptions, type SecureContext } from 'node:tls';
 import { formatAddress, type HostAddress } from './address';
 import type { PoolEndpoint, TlsPolicy } from './endpoint';
 import { TransportError } from './errors';
+import type { PeerProof } from './peer-proof';
 
-/** What the other end of a TLS connection showed in the handshake. */
-export interface PeerProof {
-  /** SHA-256 of its certificate, hex; empty where it showed none. */
-  readonly fingerprint: string;
-  /** Signed by a trusted authority, for this name, and in date. */
-  readonly authorized: boolean;
-  readonly authorizationError: string;
+type ContextOptions = Pick<ConnectionOptions, 'minVersion' | 'ciphers' | 'secureOptions'> & {
+  readonly ca?: string;
+};
+
+interface AddressOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly servername?: string;
+  readonly ALPNProtocols: string[];
+  readonly rejectUnauthorized: false;
 }
 
-/** To be taken in the `secureConnect` event: soon after it, Node no longer knows the certificate. */
-export function proofOf(socket: TLSSocket): PeerProof {
-  return {
-    fingerprint: socket.getPeerX509Certificate()?.fingerprint256 ?? '',
-    authorized: socket.authorized,
-    authorizationError: String(socket.authorizationError),
-  };
-}
+/** For tls.connect, without anything that only one thread can have. */
+export type PlainConnectionOptions = AddressOptions & ContextOptions;
 
 /**
  * Decides whether the other end of a TLS connection is a host of this pool. Every connection passes here before a byte is
@@ -33,6 +31,7 @@ export class Trust {
   readonly #pinned: ReadonlySet<string>;
   /** Fingerprints the coordinator vouched for, by address of the host. */
   readonly #learned = new Map<string, string>();
+  #secureContext: SecureContext | undefined;
 
   constructor(endpoint: PoolEndpoint) {
     const refuse = (what: string, hint: string): TransportError =>
@@ -59,23 +58,26 @@ export class Trust {
    * asked after the handshake and before anything is written.
    */
   connectionOptions(address: HostAddress): ConnectionOptions {
-    const { hostname, port } = address;
+    // Made once: each would read all authorities again. It holds no sessions that a later handshake could resume.
+    this.#secureContext ??= createSecureContext(this.#contextOptions());
+    return { ...addressOptions(address), secureContext: this.#secureContext };
+  }
+
+  /** As `connectionOptions`, but plain data that another thread can be given. */
+  plainConnectionOptions(address: HostAddress): PlainConnectionOptions {
+    return { ...addressOptions(address), ...this.#contextOptions() };
+  }
+
+  #contextOptions(): ContextOptions {
+    const ca = this.#policy.kind === 'ca' && this.#policy.pem !== null ? { ca: this.#policy.pem } : {};
+    if (!this.#legacy) return { ...ca, minVersion: 'TLSv1.2' };
+    // Security level 0 admits the 1024-bit keys and SHA-1 signatures of hosts that know TLS 1.0 only; they also
+    // predate secure renegotiation.
     return {
-      host: hostname,
-      port,
-      ...(isIP(hostname) === 0 ? { servername: hostname } : {}),
-      ALPNProtocols: ['http/1.1'],
-      rejectUnauthorized: false,
-      ...(this.#policy.kind === 'ca' && this.#policy.pem !== null ? { ca: this.#policy.pem } : {}),
-      // Security level 0 admits the 1024-bit keys and SHA-1 signatures of hosts that know TLS 1.0 only; they also
-      // predate secure renegotiation.
-      ...(this.#legacy
-        ? {
-            minVersion: 'TLSv1' as const,
-            ciphers: 'DEFAULT@SECLEVEL=0',
-            secureOptions: constants.SSL_OP_LEGACY_SERVER_CONNECT,
-          }
-        : { minVersion: 'TLSv1.2' as const }),
+      ...ca,
+      minVersion: 'TLSv1',
+      ciphers: 'DEFAULT@SECLEVEL=0',
+      secureOptions: constants.SSL_OP_LEGACY_SERVER_CONNECT,
     };
   }
 
@@ -120,6 +122,16 @@ export class Trust {
     if (this.#legacy) warnings.push('legacy_tls is set: TLS 1.0 can be read and altered on the way');
     return warnings;
   }
+}
+
+function addressOptions({ hostname, port }: HostAddress): AddressOptions {
+  return {
+    host: hostname,
+    port,
+    ...(isIP(hostname) === 0 ? { servername: hostname } : {}),
+    ALPNProtocols: ['http/1.1'],
+    rejectUnauthorized: false,
+  };
 }
 
 function normaliseFingerprint(text: string): string | null {

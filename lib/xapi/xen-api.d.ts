@@ -24,8 +24,8 @@ declare module 'xen-api' {
     readonly watchEvents: false;
     readonly callConcurrency: number;
     readonly syncStackTraces: false;
-    /** Default `auto`: JSON-RPC, and XML-RPC with hosts that do not know it. */
-    readonly transport?: Transport;
+    /** `auto`: JSON-RPC, and XML-RPC with hosts that do not know it. */
+    readonly transport: Transport;
   }
 
   export class Xapi {
@@ -41,11 +41,15 @@ declare module 'xen-api' {
     _auth: XenApiAuth;
     _sessionId: string | undefined;
     _url: XenApiUrl;
+    /** Sends one message, whose arguments include the session; reaches the dispatcher before it first waits. */
+    _transport(method: string, args: readonly unknown[]): Promise<unknown>;
+    /** Makes a transport of the kind that was asked for. */
+    _createTransport: unknown;
     /** Makes the transport anew from `_undiciDispatcher` and the URL. */
     _setUrl(url: XenApiUrl): void;
     /** Logs in (again); concurrent calls share one login. */
     _sessionOpen(): Promise<void>;
-    /** Sends one message, whose arguments include the session. */
-    _call(method: string, args?: readonly unknown[], timeoutMs?: number): Promise<unknown>;
+    /** What xen-api sends its own messages by. */
+    _call(method: string, args?: readonly unknown[]): Promise<unknown>;
   }
 }

@@ -158,35 +158,59 @@ describe('calls', () => {
     });
   });
 
-  it('end at their bound, close their socket, and say what was waited for', async () => {
-    await start();
-    const closed = new Promise((resolve) => {
-      fake.handlers.set('VM.destroy', (_, socket) => {
-        socket.once('close', resolve);
-        return new Promise(() => undefined);
+  it.each<Dialect>(['json-rpc 2.0', 'xml-rpc'])(
+    'end at their bound over %s, close their socket, and say what was waited for',
+    async (dialect) => {
+      await start(dialect);
+      const closed = new Promise((resolve) => {
+        fake.handlers.set('VM.destroy', (_, socket) => {
+          socket.once('close', resolve);
+          return new Promise(() => undefined);
+        });
       });
-    });
-    const failed = pool.call('VM.destroy', [VM], { timeoutMs: 30 });
-    await expect(failed).rejects.toMatchObject({ kind: 'timeout', retry: 'later' });
-    await expect(failed).rejects.toThrow(
-      'VM.destroy was not answered within 30 ms: the call may have been carried out',
-    );
-    await closed;
-  });
+      const failed = pool.call('VM.destroy', [VM], { timeoutMs: 30 });
+      await expect(failed).rejects.toMatchObject({ kind: 'timeout', retry: 'later' });
+      await expect(failed).rejects.toThrow(
+        'VM.destroy was not answered within 30 ms: the call may have been carried out',
+      );
+      await closed;
+    },
+  );
 
-  it('end when their caller cancels, and close their socket', async () => {
-    await start();
-    const controller = new AbortController();
+  it.each<Dialect>(['json-rpc 2.0', 'xml-rpc'])(
+    'end when their caller cancels over %s, and close their socket',
+    async (dialect) => {
+      await start(dialect);
+      const controller = new AbortController();
+      const closed = new Promise((resolve) => {
+        fake.handlers.set('VM.destroy', (_, socket) => {
+          socket.once('close', resolve);
+          controller.abort();
+          return new Promise(() => undefined);
+        });
+      });
+      const failed = pool.call('VM.destroy', [VM], { signal: controller.signal });
+      await expect(failed).rejects.toMatchObject({ kind: 'aborted', retry: 'never' });
+      await closed;
+    },
+  );
+
+  it('a login that has to try XML-RPC keeps to its bound in both languages', async () => {
+    fake = await FakePool.start({ dialect: 'xml-rpc' });
+    const stop = new AbortController();
     const closed = new Promise((resolve) => {
-      fake.handlers.set('VM.destroy', (_, socket) => {
+      fake.handlers.set('session.login_with_password', (_, socket) => {
         socket.once('close', resolve);
-        controller.abort();
+        stop.abort();
         return new Promise(() => undefined);
       });
     });
-    const failed = pool.call('VM.destroy', [VM], { signal: controller.signal });
-    await expect(failed).rejects.toMatchObject({ kind: 'aborted', retry: 'never' });
+    await expect(Pool.connect(fake.endpoint(), { signal: stop.signal })).rejects.toMatchObject({
+      kind: 'aborted',
+    });
     await closed;
+    fake.handlers.set('session.login_with_password', () => fake.session);
+    pool = await Pool.connect(fake.endpoint());
   });
 
   it('are not sent at all when their caller has cancelled already', async () => {

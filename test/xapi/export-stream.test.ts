@@ -13,7 +13,7 @@ describe('the body of a download', () => {
     pair = await socketPair();
     task = new TaskStub();
     const transfer = new RunningTransfer(
-      { socket: pair.client, inlet: pair.inlet },
+      { wire: pair.client, inlet: pair.inlet },
       task.facts('GET /export_raw_vdi'),
     );
     download = new ExportStream(transfer, 'paris', 100);

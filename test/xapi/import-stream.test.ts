@@ -17,7 +17,7 @@ describe('an upload whose answer has not come yet', () => {
     task = new TaskStub();
     sessionRefused = false;
     upload = new ImportStream(
-      new RunningTransfer({ socket: pair.client, inlet: pair.inlet }, task.facts('PUT /import_raw_vdi')),
+      new RunningTransfer({ wire: pair.client, inlet: pair.inlet }, task.facts('PUT /import_raw_vdi')),
       {
         poolName: 'paris',
         accepted: false,

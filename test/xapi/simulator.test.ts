@@ -279,13 +279,14 @@ describe('a simulated pool', () => {
         hosts,
         coordinator: address,
         dial: { poolName: 'paris', trust, secure: true },
+        receivedBy: 'this-thread',
         headTimeoutMs: 10_000,
       });
       expect(opened.head?.status).toBe(200);
       expect(`https://${opened.server}`).toBe(
         simulated.hosts.find((candidate) => candidate.name === 'second')?.url,
       );
-      opened.socket.destroy();
+      opened.wire.destroy();
       await pool.call('task.destroy', [task]);
     });
   });

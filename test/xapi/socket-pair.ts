@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { Inlet } from '../../lib/xapi/inlet';
+import type { Inlet } from '../../lib/xapi/inlet';
+import { SocketInlet } from '../../lib/xapi/socket-inlet';
 
 /** Two ends of one connection. */
 export interface SocketPair {
@@ -16,7 +17,7 @@ export async function socketPair(): Promise<SocketPair> {
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
   const accepted = once(listener, 'connection') as Promise<[Socket]>;
-  const inlet = new Inlet();
+  const inlet = new SocketInlet();
   const { port } = listener.address() as AddressInfo;
   const client = connect({ port, host: '127.0.0.1', onread: inlet.onread });
   inlet.attach(client);
