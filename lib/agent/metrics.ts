@@ -127,13 +127,20 @@ export class Metrics {
   #readJob(view: JobView): void {
     const gauges = this.#gauges;
     const { book } = view;
-    const { jobId, name, enabled, rpoMs } = book.definition;
-    const labels = { pool: book.poolName, job: name, job_id: jobId };
+    const { jobId, name: job, enabled, rpoMs } = book.definition;
+    const labels = { pool: book.poolName, job, job_id: jobId };
     gauges.enabled.set(labels, enabled ? 1 : 0);
     gauges.running.set(labels, book.running === null ? 0 : 1);
     gauges.failureStreak.set(labels, book.failure?.count ?? 0);
     if (rpoMs !== null) gauges.rpo.set(labels, rpoMs / 1000);
     if (book.nextStart !== null) gauges.nextStart.set(labels, book.nextStart.atMs / 1000);
+    for (const { vmUuid, name, verification } of view.vms) {
+      if (verification === null) continue;
+      const vm = name ?? book.vms?.get(vmUuid) ?? vmUuid;
+      const ofOne = { ...labels, vm, vm_uuid: vmUuid };
+      gauges.verifiedTime.set(ofOne, verification.lastAtMs / 1000);
+      gauges.verifiedEqual.set(ofOne, verification.allEqual ? 1 : 0);
+    }
     for (const vm of promisesOf(view)) {
       const ofOne = { ...labels, vm: vm.name ?? vm.uuid, vm_uuid: vm.uuid };
       if (vm.takenAtMs !== null) gauges.pointTime.set(ofOne, vm.takenAtMs / 1000);
@@ -244,6 +251,16 @@ function gaugesIn(registry: Registry) {
       ofVm,
     ),
     lag: own('xenrepl_rpo_lag_seconds', 'By how much the newest recovery point is older than the RPO.', ofVm),
+    verifiedTime: own(
+      'xenrepl_verification_timestamp_seconds',
+      'When a recovery point was last compared with its source, by the target pool.',
+      ofVm,
+    ),
+    verifiedEqual: own(
+      'xenrepl_verification_equal',
+      'Whether all its recovery points that were compared were equal when they last were.',
+      ofVm,
+    ),
     violated: own(
       'xenrepl_rpo_violated',
       'Whether the RPO is violated: too old, or no recovery point in time.',

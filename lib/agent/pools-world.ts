@@ -1,5 +1,5 @@
 /** The world as it is: pools of the pools file, runs of the engine. */
-import { listReplicas, ReplicationError, runJob } from '../engine';
+import { listReplicas, Neighbours, ReplicationError, runJob } from '../engine';
 import type { Clock, RunReport } from '../engine';
 import type { JobDefinition } from '../planner/job';
 import type { ReplicaPoints } from '../planner/job-activity';
@@ -39,6 +39,8 @@ class ConnectedSource implements Source {
 export class PoolsWorld implements World {
   readonly #sessions: Sessions;
   readonly #parts: PoolsWorldParts;
+  /** Runs of several jobs at once share the space of an SR and the room for transfers. */
+  readonly #neighbours = new Neighbours();
 
   constructor(parts: PoolsWorldParts) {
     this.#parts = parts;
@@ -64,9 +66,11 @@ export class PoolsWorld implements World {
   replicas(poolName: string, signal: AbortSignal): Promise<ReadonlyMap<string, readonly ReplicaPoints[]>> {
     return this.#with(poolName, signal, async (pool) => {
       const byJob = new Map<string, ReplicaPoints[]>();
-      for (const { jobId, sourceVmUuid, name, points } of await listReplicas(pool, null, { signal })) {
+      for (const { jobId, ...replica } of await listReplicas(pool, null, { signal })) {
+        const { sourceVmUuid, name, points, verification } = replica;
         const others = byJob.get(jobId) ?? [];
-        byJob.set(jobId, [...others, { sourceVmUuid, name, points: points.slice(0, pointsKept) }]);
+        const kept = { sourceVmUuid, name, points: points.slice(0, pointsKept), verification };
+        byJob.set(jobId, [...others, kept]);
       }
       return byJob;
     });
@@ -104,6 +108,7 @@ export class PoolsWorld implements World {
         context: { runId, who, clock, signal, emit },
         // Another run at it is looked for again later: waiting here would take a place from others.
         lockWaitMs: 0,
+        neighbours: this.#neighbours,
         ...(onlyVms === null ? {} : { onlyVms }),
         ...(cacheDir === undefined ? {} : { cacheDir }),
       });

@@ -1,5 +1,7 @@
 /** Values of options, read once at the border. */
 import { InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
+import type { RateWish } from '../planner/bandwidth';
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -40,6 +42,33 @@ export function cacheDirOption(): Option {
   ).argParser(nonEmpty);
 }
 
+/** How fast disks may be read, for commands that read them for a job and are no run of it. */
+export interface OfRate {
+  readonly limit?: number;
+  /** False where `--no-limits` was given. */
+  readonly limits: boolean;
+}
+
+export function rateOf({ limit, limits }: OfRate): RateWish {
+  if (limit !== undefined) return { bytesPerSecond: limit };
+  return limits ? 'as the job' : 'no limit';
+}
+
+export function limitOption(text: string): Option {
+  return new Option('--limit <rate>', text).argParser(parseRate);
+}
+
+/** In place of what the job says, or nothing in its place. */
+export function addRateOptions(command: Command): Command {
+  return command
+    .addOption(
+      limitOption('read no faster than that, such as 20MiB a second, whatever the time of day').conflicts(
+        'limits',
+      ),
+    )
+    .addOption(new Option('--no-limits', 'as fast as it can (default: as the limits of the job say)'));
+}
+
 const sizeUnits: Readonly<Record<string, number>> = {
   KiB: 1024,
   MiB: 1024 ** 2,
@@ -47,10 +76,22 @@ const sizeUnits: Readonly<Record<string, number>> = {
   TiB: 1024 ** 4,
 };
 
+/** `20MiB`, `20MiB/s`: bytes a second. */
+export function parseRate(text: string): number {
+  const bytesPerSecond = sizeIn(text.replace(/\/s$/, ''));
+  if (bytesPerSecond !== null) return bytesPerSecond;
+  throw new InvalidArgumentError('Write a size with its unit for each second, such as 512KiB or 20MiB.');
+}
+
 /** `512MiB`, `4GiB`: bytes. A bare number is refused: of what? */
 export function parseSize(text: string): number {
+  const sizeBytes = sizeIn(text);
+  if (sizeBytes !== null) return sizeBytes;
+  throw new InvalidArgumentError('Write a size with its unit, such as 512MiB or 4GiB.');
+}
+
+function sizeIn(text: string): number | null {
   const [, count, unit] = /^(\d+(?:\.\d+)?) ?(KiB|MiB|GiB|TiB)$/.exec(text) ?? [];
   const sizeBytes = Math.round(Number(count) * (sizeUnits[unit ?? ''] ?? Number.NaN));
-  if (Number.isSafeInteger(sizeBytes) && sizeBytes > 0) return sizeBytes;
-  throw new InvalidArgumentError('Write a size with its unit, such as 512MiB or 4GiB.');
+  return Number.isSafeInteger(sizeBytes) && sizeBytes > 0 ? sizeBytes : null;
 }

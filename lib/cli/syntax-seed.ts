@@ -1,7 +1,8 @@
 /** `xenrepl seed …`: a first copy that travels by disk or tape instead of by line. */
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command as Commander } from 'commander';
-import { nonEmpty, parseDuration } from './arguments';
+import { addRateOptions, limitOption, nonEmpty, parseDuration, rateOf } from './arguments';
+import type { OfRate } from './arguments';
 import type { Load } from './syntax';
 
 type Act = (load: Load) => Promise<void>;
@@ -27,6 +28,7 @@ interface ExportArguments {
   readonly to: string;
   readonly format: 'xva' | 'vhd';
   readonly compress: 'none' | 'gzip';
+  readonly limit?: number;
 }
 
 function addExport(seed: Commander, act: Act, examples: Examples): void {
@@ -53,6 +55,7 @@ function addExport(seed: Commander, act: Act, examples: Examples): void {
     .addOption(
       new Option('--compress <how>', 'compression of the archive').choices(['none', 'gzip']).default('none'),
     )
+    .addOption(limitOption('read no faster than that, such as 20MiB a second (default: as fast as it can)'))
     .addHelpText(
       'after',
       examples(
@@ -66,10 +69,11 @@ function addExport(seed: Commander, act: Act, examples: Examples): void {
         ],
       ) + seedExitCodes,
     )
-    .action(async ({ vm, snapshot, ...rest }: ExportArguments) =>
+    .action(async ({ vm, snapshot, limit, ...rest }: ExportArguments) =>
       act(async () => {
         const { seedExport } = await import('./commands/seed-export.js');
-        return (command) => seedExport(command, { ...rest, vm: vm ?? null, snapshot: snapshot ?? null });
+        const of = { vm: vm ?? null, snapshot: snapshot ?? null };
+        return (command) => seedExport(command, { ...rest, ...of, bytesPerSecond: limit ?? null });
       }),
     );
 }
@@ -80,6 +84,7 @@ interface ImportArguments {
   readonly from?: string;
   readonly disk?: readonly { readonly device: string; readonly path: string }[];
   readonly name?: string;
+  readonly limit?: number;
 }
 
 function addImport(seed: Commander, act: Act, examples: Examples): void {
@@ -91,6 +96,7 @@ function addImport(seed: Commander, act: Act, examples: Examples): void {
     .option('--from <path>', 'folder that seed export wrote, or an archive (XVA) of any kind', nonEmpty)
     .option('--disk <device=file>', 'a VHD by itself, for this device position; once per disk', collectDisk)
     .option('--name <name>', 'name of the VM, with --disk', nonEmpty)
+    .addOption(limitOption('send no faster than that, such as 20MiB a second (default: as fast as it can)'))
     .addHelpText(
       'after',
       examples(
@@ -104,16 +110,23 @@ function addImport(seed: Commander, act: Act, examples: Examples): void {
         '\n\nThe VM is halted and its start is blocked until it is attached to a job. Interrupted, the same command goes on.' +
         seedExitCodes,
     )
-    .action(async ({ targetPool, sr, from, disk, name }: ImportArguments) =>
+    .action(async ({ targetPool, sr, from, disk, name, limit }: ImportArguments) =>
       act(async () => {
         const { seedImport } = await import('./commands/seed-import.js');
         return (command) =>
-          seedImport(command, { targetPool, sr, from: from ?? null, disks: disk ?? [], name: name ?? null });
+          seedImport(command, {
+            targetPool,
+            sr,
+            from: from ?? null,
+            disks: disk ?? [],
+            name: name ?? null,
+            bytesPerSecond: limit ?? null,
+          });
       }),
     );
 }
 
-interface AttachArguments {
+interface AttachArguments extends OfRate {
   readonly targetPool: string;
   readonly job: string;
   readonly snapshot: string;
@@ -125,9 +138,11 @@ interface AttachArguments {
 }
 
 function addAttach(seed: Commander, act: Act, examples: Examples): void {
-  seed
-    .command('attach')
-    .description('make an imported VM the replica of a snapshot: the next run of the job sends a delta')
+  addRateOptions(
+    seed
+      .command('attach')
+      .description('make an imported VM the replica of a snapshot: the next run of the job sends a delta'),
+  )
     .requiredOption(
       '--target-pool <name>',
       'pool that holds job and VM, by its name in the pools file',
@@ -165,7 +180,7 @@ function addAttach(seed: Commander, act: Act, examples: Examples): void {
         ],
       ) + seedExitCodes,
     )
-    .action(async ({ repair, digests, lockWait, ...rest }: AttachArguments) =>
+    .action(async ({ repair, digests, lockWait, limit, limits, ...rest }: AttachArguments) =>
       act(async () => {
         const { seedAttach } = await import('./commands/seed-attach.js');
         return (command) =>
@@ -174,6 +189,7 @@ function addAttach(seed: Commander, act: Act, examples: Examples): void {
             repair: repair === true,
             digests: digests ?? null,
             lockWaitMs: lockWait,
+            rate: rateOf(limit === undefined ? { limits } : { limit, limits }),
           });
       }),
     );

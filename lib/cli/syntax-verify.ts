@@ -1,13 +1,15 @@
 /** `xenrepl verify`: whether what would be recovered from is what was protected. */
 import { Option } from 'commander';
 import type { Command as Commander } from 'commander';
-import { collectUuid, parseSize } from './arguments';
+import { addRateOptions, collectUuid, parseSize, rateOf } from './arguments';
+import type { OfRate } from './arguments';
+import type { VerifyOptions } from './commands/verify';
 import type { Load, OfJob } from './syntax';
 
 type Act = (load: Load) => Promise<void>;
 type Examples = (...lines: readonly (readonly [string, string])[]) => string;
 
-interface OfVerify extends OfJob {
+interface OfVerify extends OfJob, OfRate {
   readonly point?: string;
   readonly allPoints?: true;
   readonly full?: true;
@@ -21,8 +23,10 @@ export function addVerify(
   examples: Examples,
   jobOptions: (command: Commander) => Commander,
 ): void {
-  jobOptions(
-    program.command('verify').description('read recovery points back and compare them with the source'),
+  addRateOptions(
+    jobOptions(
+      program.command('verify').description('read recovery points back and compare them with the source'),
+    ),
   )
     .addOption(
       new Option('--point <uuid>', 'this recovery point (default: the newest of each VM)').argParser(
@@ -42,17 +46,23 @@ export function addVerify(
           'xenrepl verify --target-pool lyon --job nightly --sampled 1GiB',
           'a GiB of each disk: by lot over NBD, else its beginning',
         ],
+        [
+          'xenrepl verify --target-pool lyon --job nightly --limit 20MiB',
+          'no more than 20 MiB of either pool in a second, in place of what the job allows',
+        ],
       ) +
         '\n\nCompares with the source snapshot while it is there, else with a digest of the whole disk where one was' +
         '\nrecorded. The result is kept on the recovery point.\n\n' +
         'Exit codes: 0 all equal, 1 failed or nothing to compare with, 2 usage, 6 a recovery point differs',
     )
-    .action(async ({ targetPool, job, vm, point, allPoints, sampled }: OfVerify) =>
+    .action(async ({ targetPool, job, vm, point, allPoints, sampled, ...limits }: OfVerify) =>
       act(async () => {
         const { verify } = await import('./commands/verify.js');
-        const points = point !== undefined ? { uuid: point } : allPoints === true ? 'all' : 'newest';
+        const points: VerifyOptions['points'] =
+          point !== undefined ? { uuid: point } : allPoints === true ? 'all' : 'newest';
         const sampleBytes = sampled === undefined ? null : sampled === true ? 256 * 1024 ** 2 : sampled;
-        return (command) => verify(command, { targetPool, job, onlyVms: vm ?? null, points, sampleBytes });
+        const what = { targetPool, job, onlyVms: vm ?? null, points, sampleBytes, rate: rateOf(limits) };
+        return (command) => verify(command, what);
       }),
     );
 }

@@ -4,6 +4,7 @@ import type { TargetCommit, SwapRecord } from '../planner/keys';
 import type { JobDefinition } from '../planner/job';
 import type { TemporaryName, TemporaryRole } from '../planner/marks';
 import type { NbdFailed, ObjectId, ObservedDisk, XoVerdict } from '../planner/observation';
+import type { VerifyMode } from '../planner/verify';
 import type { RunContext } from './context';
 import type { CopyResult, ResumePoint } from './data/copy-disk';
 import type { DiskReader } from './data/extent';
@@ -77,6 +78,8 @@ export class Produced {
   replicaCards: ReadonlyMap<Ref<'VIF'>, VifRecord> | null = null;
   readonly staged = new Map<string, StagedDisk>();
   readonly copied = new Map<string, CopyResult>();
+  /** What was read back of a copied disk and found equal, by device. */
+  readonly verified = new Map<string, { readonly mode: VerifyMode; readonly comparedBytes: number }>();
   /** What each grain of a copied disk holds now, by device. */
   readonly grains = new Map<string, GrainIndex>();
   /** Which of a disk's changed blocks anything was sent of, by device; absent where an earlier run copied parts of it. */

@@ -42,6 +42,30 @@ interface OfVm {
   readonly vm: { readonly uuid: string; readonly name: string };
 }
 
+/** Disks are read no faster than that by somebody who is no run, where anything bounds it. */
+export interface RateEvent {
+  readonly kind: 'reading-rate';
+  /** As of now; null: no limit at this time of day. */
+  readonly bytesPerSecond: number | null;
+  /** Windows follow the time of day. */
+  readonly windows: boolean;
+  readonly nice: boolean;
+}
+
+/** What is told of giving way to busy hosts. */
+export type NiceEvent =
+  /** Who is nice goes slower, or faster again: null where it does not give way any more. */
+  | {
+      readonly kind: 'nice-paced';
+      /** The busiest one that was looked at; null where none says. */
+      readonly host: string | null;
+      readonly loadPerVcpu: number | null;
+      readonly bytesPerSecond: number | null;
+    }
+  /** It cannot be told how busy a host is. */
+  | { readonly kind: 'nice-blind'; readonly text: string }
+  | ({ readonly kind: 'nice-summary' } & NiceReport);
+
 /** `atMs` is stamped by whoever collects events, from the run's clock. */
 export type RunEvent =
   | {
@@ -53,17 +77,7 @@ export type RunEvent =
     }
   /** Something about which VMs the job selects that somebody should know. */
   | { readonly kind: 'selection-warning'; readonly text: string }
-  /** A run that is nice goes slower, or faster again: null where it does not give way any more. */
-  | {
-      readonly kind: 'nice-paced';
-      /** The busiest one that was looked at; null where none says. */
-      readonly host: string | null;
-      readonly loadPerVcpu: number | null;
-      readonly bytesPerSecond: number | null;
-    }
-  /** It cannot be told how busy a host is. */
-  | { readonly kind: 'nice-blind'; readonly text: string }
-  | ({ readonly kind: 'nice-summary' } & NiceReport)
+  | NiceEvent
   | ({ readonly kind: 'vm-started' } & OfVm)
   | ({ readonly kind: 'lock-waiting'; readonly holder: string; readonly untilMs: number } & OfVm)
   | ({ readonly kind: 'lock-acquired'; readonly number: number } & OfVm)

@@ -3,7 +3,7 @@ import { giveWay, niceRate, notGivingWay } from '../planner/nice';
 import type { Nice } from '../planner/nice';
 import type { Pool, Ref, ServingHost, VmRecord } from '../xapi';
 import type { Clock } from './context';
-import type { Emit } from './events';
+import type { NiceEvent } from './events';
 
 /** The figure is refreshed every five seconds, and is that of a minute. */
 const lookEveryMs = 15_000;
@@ -24,7 +24,7 @@ export interface NiceParts {
   readonly limitAt: (nowMs: number) => number | null;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  readonly emit: Emit;
+  readonly emit: (event: NiceEvent) => void;
 }
 
 interface Watched extends ServingHost {

@@ -1,55 +1,57 @@
-/**
- * What must not run at once. Operations on one SR (create, clone, snapshot, destroy, attach) run one after
- * another: in parallel they make XAPI wait 1 to 20 seconds at random inside the calls.
- */
-import PQueue from 'p-queue';
+/** What the work of one run waits for: room for a transfer, its turn on an SR, its time for the bytes that it moves. */
 import type { JobLimits } from '../planner/job';
+import type { SlotNeed } from '../planner/slots';
 import type { DiskReader } from './data/extent';
 import type { Pace } from './data/pace';
+import type { Neighbours } from './neighbours';
 import type { NiceKeeper } from './nice';
-import { Slots } from './slots';
 
-/** Every transfer of a run leaves the one pool and goes to the other: what is bounded for each is bounded for both. */
-const pools = 'pools';
-
-export class Queues {
-  readonly #perStorage = new Map<string, PQueue>();
-  readonly #transfers: Slots;
-  readonly #keptMax: number;
-  readonly #kept = new Set<DiskReader>();
+export interface QueuesParts {
+  readonly run: string;
+  /** Disks copied at once: a transfer of this run begins where fewer than that are, over all runs of the process. */
+  readonly limits: Pick<JobLimits, 'transfersPerPool' | 'transfersPerSr'>;
+  /** By uuid. Every transfer of a run leaves the one pool and goes to the other. */
+  readonly pools: readonly string[];
   /** All bytes of the run pass here. */
   readonly pace: Pace;
   /** Null where the job does not give way to busy hosts. */
   readonly nice: NiceKeeper | null;
+  readonly neighbours: Neighbours;
+}
 
-  /** @param limits disks copied at once, over all VMs of the run */
-  constructor(
-    { transfersPerPool, transfersPerSr }: Pick<JobLimits, 'transfersPerPool' | 'transfersPerSr'>,
-    pace: Pace,
-    nice: NiceKeeper | null,
-  ) {
-    this.pace = pace;
-    this.nice = nice;
-    this.#transfers = new Slots((place) => (place === pools ? transfersPerPool : transfersPerSr));
-    this.#keptMax = Math.min(transfersPerPool, transfersPerSr);
+export class Queues {
+  readonly #parts: QueuesParts;
+  readonly #keptMax: number;
+  readonly #kept = new Set<DiskReader>();
+
+  constructor(parts: QueuesParts) {
+    this.#parts = parts;
+    this.#keptMax = Math.min(parts.limits.transfersPerPool, parts.limits.transfersPerSr);
   }
 
-  /** Runs `work` while no other operation of ours touches any of these SRs (refs are unique over pools). */
-  async onStorage<T>(srRefs: readonly string[], work: () => Promise<T>): Promise<T> {
-    // Always in one order, so that two operations on the same SRs cannot wait for each other.
-    const [first, ...rest] = [...new Set(srRefs)].sort();
-    if (first === undefined) return work();
-    return this.#queueOf(first).add(() => this.onStorage(rest, work)) as Promise<T>;
+  get pace(): Pace {
+    return this.#parts.pace;
+  }
+
+  get nice(): NiceKeeper | null {
+    return this.#parts.nice;
+  }
+
+  /** Runs `work` while no other operation of this process touches any of these SRs. */
+  onStorage<T>(srRefs: readonly string[], work: () => Promise<T>): Promise<T> {
+    return this.#parts.neighbours.storages.run(srRefs, work);
   }
 
   /** Runs `work`, which reads from or writes to these SRs, when there is room on each of them and in the pools. */
   transfer<T>(srRefs: readonly string[], work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    return this.#transfers.run([pools, ...srRefs], work, signal);
+    const { neighbours, run } = this.#parts;
+    return neighbours.transfers.run(run, this.#needs(srRefs), work, signal);
   }
 
   /** Whether a transfer that is asked for now has to wait for another to end. */
   transfersAreFull(srRefs: readonly string[]): boolean {
-    return this.#transfers.areFull([pools, ...srRefs]);
+    const { neighbours, run } = this.#parts;
+    return neighbours.transfers.areFull(run, this.#needs(srRefs));
   }
 
   /**
@@ -67,11 +69,11 @@ export class Queues {
     this.#kept.delete(reader);
   }
 
-  #queueOf(srRef: string): PQueue {
-    const known = this.#perStorage.get(srRef);
-    if (known !== undefined) return known;
-    const queue = new PQueue({ concurrency: 1 });
-    this.#perStorage.set(srRef, queue);
-    return queue;
+  #needs(srRefs: readonly string[]): readonly SlotNeed[] {
+    const { pools, limits } = this.#parts;
+    return [
+      ...pools.map((uuid) => ({ place: `pool ${uuid}`, most: limits.transfersPerPool })),
+      ...srRefs.map((ref) => ({ place: `SR ${ref}`, most: limits.transfersPerSr })),
+    ];
   }
 }

@@ -2,7 +2,9 @@
 import { isNullRef } from '../xapi';
 import type { CallOptions, Pool, Ref, VmRecord } from '../xapi';
 import { decode, own } from '../planner/keys';
-import type { CopyKind, ReplicaMark, TargetCommit } from '../planner/keys';
+import type { CopyKind, ReplicaMark, TargetCommit, Verification } from '../planner/keys';
+import { replicaVerification } from '../planner/verify';
+import type { ReplicaVerification } from '../planner/verify';
 import { disksOf } from './observe/disks';
 import { readWorld } from './observe/world';
 import type { World } from './observe/world';
@@ -15,6 +17,8 @@ export interface RecoveryPointSummary {
   readonly kind: CopyKind;
   readonly sourceSnapshotUuid: string;
   readonly runId: string;
+  /** What the last comparison of it with its source found; null where there was none. */
+  readonly verified: Verification | null;
   readonly disks: readonly {
     readonly device: string;
     readonly vdiUuid: string;
@@ -33,6 +37,7 @@ export interface ReplicaSummary {
   readonly state: 'ready' | 'swapping' | 'empty';
   /** Newest first. */
   readonly points: readonly RecoveryPointSummary[];
+  readonly verification: ReplicaVerification | null;
 }
 
 /** Replicas of one job, or of all jobs where `jobId` is null, by name. */
@@ -107,7 +112,7 @@ function replicasIn(
 }
 
 function summarise(world: World, ref: string, vm: VmRecord, mark: ReplicaMark): ReplicaSummary {
-  const points = committedPointsOf(world, ref, mark).map(({ name, commit }) => toSummary(name, commit));
+  const points = committedPointsOf(world, ref, mark).map(toSummary);
   const swapping = own(decode.swap(vm.other_config, vm.uuid)) !== null;
   return {
     jobId: mark.job,
@@ -117,26 +122,35 @@ function summarise(world: World, ref: string, vm: VmRecord, mark: ReplicaMark): 
     srUuid: mark.sr,
     state: swapping ? 'swapping' : points.length > 0 ? 'ready' : 'empty',
     points,
+    verification: replicaVerification(points),
   };
 }
 
-function committedPointsOf(
-  world: World,
-  replicaRef: string,
-  mark: ReplicaMark,
-): readonly { readonly pointRef: string; readonly name: string; readonly commit: TargetCommit }[] {
+interface CommittedPoint {
+  readonly pointRef: string;
+  readonly name: string;
+  readonly commit: TargetCommit;
+  readonly verified: Verification | null;
+}
+
+function committedPointsOf(world: World, replicaRef: string, mark: ReplicaMark): readonly CommittedPoint[] {
   return [...world.vms]
     .flatMap(([pointRef, point]) => {
       if (!point.is_a_snapshot || point.snapshot_of !== replicaRef) return [];
       const commit = own(decode.targetCommit(point.other_config, point.uuid));
       return commit?.job === mark.job && commit.replica === mark.self
-        ? [{ pointRef, name: point.name_label, commit }]
+        ? [{ pointRef, name: point.name_label, commit, verified: verificationOf(point) }]
         : [];
     })
     .sort((a, b) => b.commit.committedAtMs - a.commit.committedAtMs);
 }
 
-function toSummary(name: string, commit: TargetCommit): RecoveryPointSummary {
+function verificationOf({ other_config: config, uuid }: VmRecord): Verification | null {
+  const mark = own(decode.verified(config, uuid));
+  return mark === null ? null : { atMs: mark.atMs, mode: mark.mode, equal: mark.equal };
+}
+
+function toSummary({ name, commit, verified }: CommittedPoint): RecoveryPointSummary {
   return {
     uuid: commit.self,
     name,
@@ -145,6 +159,7 @@ function toSummary(name: string, commit: TargetCommit): RecoveryPointSummary {
     kind: commit.kind,
     sourceSnapshotUuid: commit.sourceSnapshot,
     runId: commit.run,
+    verified,
     disks: commit.disks
       .map(({ device, vdi: vdiUuid, sourceVdi: sourceVdiUuid, sizeBytes }) => ({
         device,

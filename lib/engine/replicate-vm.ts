@@ -20,9 +20,10 @@ import type { GrainCache } from './grain-cache';
 import { acquireLock } from './lock';
 import type { RunLock } from './lock';
 import { observe } from './observe/observe';
+import type { Worlds } from './observe/world-reader';
 import type { Queues } from './queues';
 import type { SnapshotGroup } from './snapshot-group';
-import type { SpaceLedger } from './space-ledger';
+import type { RunSpace } from './space-ledger';
 import { discardLeftover } from './steps/discard';
 import { startAgain } from './steps/offline';
 
@@ -31,9 +32,11 @@ export interface VmRun {
   readonly vm: { readonly uuid: string; readonly name: string };
   readonly source: Pool;
   readonly target: Pool;
+  /** Shared by the VMs of the run. */
+  readonly worlds: Worlds;
   readonly context: RunContext;
   readonly queues: Queues;
-  readonly space: SpaceLedger;
+  readonly space: RunSpace;
   readonly group: SnapshotGroup | null;
   readonly limits: SegmentLimits;
   readonly grainCache: GrainCache | null;
@@ -155,13 +158,14 @@ function newAttempt(run: VmRun, lock: RunLock, observation: Observation): Attemp
  * tested by every interruption. Best effort: what stays is found again by the next run.
  */
 async function cleanUp(run: VmRun, lock: RunLock): Promise<void> {
-  const { job, vm, source, target, context } = run;
+  const { job, vm, source, target, worlds, context } = run;
   // The user's wish to stop must not stop the cleaning up; a bound must.
   const signal = AbortSignal.timeout(cleanUpMaxMs);
   setMaxListeners(0, signal);
   const own: RunContext = { ...context, signal };
   try {
-    const observation = await observe({ job, vmUuid: vm.uuid, run: context.runId, source, target, signal });
+    const place = { source, target, worlds };
+    const observation = await observe({ job, vmUuid: vm.uuid, run: context.runId, ...place, signal });
     const attempt = newAttempt({ ...run, context: own }, lock, observation);
     const announced = observation.target.replica?.swap.kind === 'own';
     // What an announced exchange of disks still needs is not garbage: the next run finishes it.

@@ -2,6 +2,7 @@
 import type { CopyKind } from '../planner/keys';
 import type { JobDefinition } from '../planner/job';
 import type { TransferMethod } from '../planner/plan';
+import type { VerifyMode } from '../planner/verify';
 import type { NiceReport, RunEvent, VmOutcome } from './events';
 
 export interface DiskReport {
@@ -17,6 +18,8 @@ export interface DiskReport {
   /** Bytes that went to the target over the wire. */
   readonly sentBytes: number;
   readonly digest: string;
+  /** What was read back before the replica got it, and found equal; null where the job does not ask for it. */
+  readonly verified: { readonly mode: VerifyMode; readonly comparedBytes: number } | null;
 }
 
 export interface VmReport {
@@ -100,7 +103,14 @@ export class ReportBuilder {
       case 'disk-copied': {
         const { device, copyKind, method, methodBecause, changedBytes, digest } = event;
         const wire = { readBytes: event.bytesRead, sentBytes: event.bytesSent };
-        growing.disks.set(device, { device, copyKind, method, methodBecause, changedBytes, ...wire, digest });
+        const copied = { device, copyKind, method, methodBecause, changedBytes, ...wire, digest };
+        growing.disks.set(device, { ...copied, verified: null });
+        break;
+      }
+      case 'disk-verified': {
+        const { device, mode, comparedBytes } = event;
+        const disk = growing.disks.get(device);
+        if (disk !== undefined) growing.disks.set(device, { ...disk, verified: { mode, comparedBytes } });
         break;
       }
       case 'warning':

@@ -2,28 +2,26 @@
 import { setMaxListeners } from 'node:events';
 import PQueue from 'p-queue';
 import type { Pool, VmRecord } from '../xapi';
-import { bandwidthAt } from '../planner/bandwidth';
 import type { JobDefinition } from '../planner/job';
-import type { Plan } from '../planner/plan';
-import { planRun } from '../planner/plan-run';
-import { withSpaceNote } from '../planner/space';
 import type { RunContext } from './context';
-import { Pace } from './data/pace';
 import { segmentLimits } from './data/write-segments';
 import type { SegmentLimits } from './data/write-segments';
 import { ReplicationError } from './errors';
 import type { RunEvent, VmOutcome } from './events';
 import { GrainCache } from './grain-cache';
-import { NiceKeeper, vcpusOfControlDomains } from './nice';
-import { observe } from './observe/observe';
+import { paceOf } from './job-pace';
+import type { JobPace } from './job-pace';
+import { Neighbours } from './neighbours';
+import { worldsOf } from './observe/world-reader';
+import type { Worlds } from './observe/world-reader';
 import { Queues } from './queues';
 import { replicateVm, summarise } from './replicate-vm';
 import { ReportBuilder } from './report';
 import type { RunReport } from './report';
-import { selectFrom, selectionWarnings, selectVms } from './select-vms';
+import { selectFrom, selectionWarnings } from './select-vms';
 import type { SelectedVm } from './select-vms';
 import { SnapshotGroup } from './snapshot-group';
-import { SpaceLedger } from './space-ledger';
+import type { RunSpace } from './space-ledger';
 
 export interface RunJobOptions {
   readonly job: JobDefinition;
@@ -37,6 +35,8 @@ export interface RunJobOptions {
   readonly limits?: SegmentLimits;
   /** Where to keep what deltas of later runs may leave out; nothing is kept where absent. */
   readonly cacheDir?: string;
+  /** Runs of this process that are to see each other are given the same; a run without sees its own VMs alone. */
+  readonly neighbours?: Neighbours;
 }
 
 const defaultLockWaitMs = 150_000;
@@ -51,43 +51,44 @@ export async function runJob(options: RunJobOptions): Promise<RunReport> {
     report.add(event);
     context.emit(event);
   };
-  const all = await options.source.call('VM.get_all_records', [], { signal: context.signal });
-  const records = Object.values(all);
-  const vms = selectFrom(records, job, options.onlyVms ?? null);
-  emit({ kind: 'run-started', run: context.runId, jobId: job.jobId, jobName: job.name, vms: vms.length });
-  if (options.onlyVms === undefined) await warnOfSelection(options, records, vms, emit);
-  const { pace, nice } = paceOf(options, records, emit);
-  const queues = new Queues(job.limits, pace, nice);
+  const { vms, pace, nice } = await select(options, emit);
+  const neighbours = options.neighbours ?? new Neighbours();
+  const pools = [options.source.uuid, options.target.uuid];
+  const queues = new Queues({ run: context.runId, limits: job.limits, pools, pace, nice, neighbours });
   const { groupSkewMs } = job.snapshot;
   const group = groupSkewMs === null ? null : new SnapshotGroup(vms.map(idOf), groupSkewMs, context.clock);
   // A group waits for all its members: one that does not start would never come. Transfers have a bound of their own.
   const concurrency = group === null ? job.concurrency : Math.max(1, vms.length);
   const workers = new PQueue({ concurrency });
-  const space = new SpaceLedger();
-  const shared: Shared = { options, context: { ...context, emit }, queues, space, group };
-  await Promise.all(vms.map((vm) => workers.add(() => runVm(shared, vm))));
+  const storage = { poolUuid: options.target.uuid, srUuid: job.target.srUuid };
+  const space = neighbours.space.enter({ job: { id: job.jobId, name: job.name }, ...storage });
+  const worlds = worldsOf(options.source, options.target);
+  const shared: Shared = { options, worlds, context: { ...context, emit }, queues, space, group };
+  try {
+    await Promise.all(vms.map((vm) => workers.add(() => runVm(shared, vm))));
+  } finally {
+    space.leave();
+  }
   await nice?.finish();
   emit({ kind: 'run-finished', run: context.runId });
   return report.finish();
 }
 
-/** How fast the bytes of a run may move: by its limits, and by how busy the hosts are where it gives way to them. */
-function paceOf(
-  { job, source, context }: RunJobOptions,
-  records: readonly VmRecord[],
+/** A function of its own, so that the records of a large pool are let go of before the VMs are copied. */
+async function select(
+  options: RunJobOptions,
   emit: (event: RunEvent) => void,
-): { readonly pace: Pace; readonly nice: NiceKeeper | null } {
+): Promise<JobPace & { readonly vms: readonly SelectedVm[] }> {
+  const { job, source, context, onlyVms } = options;
   const { clock, signal } = context;
-  const limitAt = (nowMs: number): number | null => bandwidthAt(job.limits, nowMs);
-  if (!job.limits.nice) return { pace: new Pace(limitAt, clock), nice: null };
-  const vcpus = vcpusOfControlDomains(records);
-  const nice = new NiceKeeper({ source, vcpus, limitAt, clock, signal, emit });
-  const pace = new Pace(
-    (nowMs) => nice.limitAt(nowMs),
-    clock,
-    (bytes, nowMs) => nice.passed(bytes, nowMs),
+  const records = Object.values(await source.call('VM.get_all_records', [], { signal }));
+  const vms = selectFrom(records, job, onlyVms ?? null);
+  emit({ kind: 'run-started', run: context.runId, jobId: job.jobId, jobName: job.name, vms: vms.length });
+  if (onlyVms === undefined) await warnOfSelection(options, records, vms, emit);
+  const pace = await paceOf({ limits: job.limits, clock, signal, emit }, source, () =>
+    Promise.resolve(records),
   );
-  return { pace, nice };
+  return { vms, ...pace };
 }
 
 /** A look that fails must not fail a run: what it would have said is not what the run is for. */
@@ -106,9 +107,10 @@ async function warnOfSelection(
 /** What the VMs of a run have in common. */
 interface Shared {
   readonly options: RunJobOptions;
+  readonly worlds: Worlds;
   readonly context: RunContext;
   readonly queues: Queues;
-  readonly space: SpaceLedger;
+  readonly space: RunSpace;
   readonly group: SnapshotGroup | null;
 }
 
@@ -116,7 +118,8 @@ function idOf({ uuid, name }: SelectedVm): { readonly uuid: string; readonly nam
   return { uuid, name };
 }
 
-async function runVm({ options, context, queues, space, group }: Shared, vm: SelectedVm): Promise<VmOutcome> {
+async function runVm(shared: Shared, vm: SelectedVm): Promise<VmOutcome> {
+  const { options, worlds, context, queues, space, group } = shared;
   const { job, source, target } = options;
   if (vm.kind === 'missing' || context.signal.aborted) {
     group?.leave(vm);
@@ -127,6 +130,7 @@ async function runVm({ options, context, queues, space, group }: Shared, vm: Sel
     vm: { uuid: vm.uuid, name: vm.name },
     source,
     target,
+    worlds,
     context,
     queues,
     space,
@@ -156,35 +160,4 @@ function notStarted(context: RunContext, vm: SelectedVm, source: Pool, job: JobD
   context.emit({ kind: 'vm-started', vm: id });
   context.emit({ kind: 'vm-finished', vm: id, outcome });
   return outcome;
-}
-
-export interface VmPlan {
-  readonly vm: { readonly uuid: string; readonly name: string };
-  /** Null where the VM is gone from the source pool. */
-  readonly plan: Plan | null;
-}
-
-/**
- * What a run would do now, without doing any of it; the space that its VMs need together is told, too. Takes no lock: a
- * running run makes the answer provisional.
- */
-export async function planJob(
-  options: Pick<RunJobOptions, 'job' | 'source' | 'target' | 'onlyVms'> & { readonly signal: AbortSignal },
-): Promise<readonly VmPlan[]> {
-  const { job, source, target, signal } = options;
-  const vms = await selectVms(source, job, options.onlyVms ?? null, { signal });
-  const plans: VmPlan[] = [];
-  const space = new SpaceLedger();
-  for (const vm of vms) {
-    const id = { uuid: vm.uuid, name: vm.name };
-    if (vm.kind === 'missing') plans.push({ vm: id, plan: null });
-    else {
-      const observation = await observe({ job, vmUuid: vm.uuid, run: 'plan', source, target, signal });
-      const together = space.reservedByOthers(vm.uuid);
-      const plan = withSpaceNote(planRun(job, observation), observation.target, together);
-      if (plan.kind === 'replicate') space.reserve(vm.uuid, plan.spaceNeededBytes);
-      plans.push({ vm: id, plan });
-    }
-  }
-  return plans;
 }

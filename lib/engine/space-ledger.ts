@@ -1,38 +1,112 @@
 /**
- * What the VMs of one run are about to take of their target SR. Each sees what the pool says is free; together they would
- * count the same bytes several times.
+ * What VMs are about to take of a target SR, over all runs of a process. Each sees what the pool says is free; together they
+ * would count the same bytes several times.
  */
-export class SpaceLedger {
-  readonly #reserved = new Map<string, number>();
-  readonly #waiting = new Set<() => void>();
+import type { Reservation } from '../planner/reservations';
 
-  reservedByOthers(vmUuid: string): number {
-    return [...this.#reserved].reduce((total, [uuid, bytes]) => (uuid === vmUuid ? total : total + bytes), 0);
+export interface SpaceRun {
+  readonly job: { readonly id: string; readonly name: string };
+  /** A pool may have several names, and the uuid of an SR that two pools share is that of two SRs. */
+  readonly poolUuid: string;
+  readonly srUuid: string;
+}
+
+type Entry = Omit<Reservation, 'job'>;
+
+interface Storage {
+  readonly runs: Map<RunSpace, SpaceRun['job']>;
+  readonly waiting: Set<() => void>;
+  releases: number;
+}
+
+export class SpaceLedger {
+  readonly #storages = new Map<string, Storage>();
+
+  /** For one run; to be left at its end, however it ends. */
+  enter({ job, poolUuid, srUuid }: SpaceRun): RunSpace {
+    const key = `${poolUuid}/${srUuid}`.toLowerCase();
+    const storage = this.#storages.get(key) ?? { runs: new Map(), waiting: new Set(), releases: 0 };
+    this.#storages.set(key, storage);
+    const run = new RunSpace(storage, job.id);
+    storage.runs.set(run, job);
+    return run;
+  }
+}
+
+/** What others hold at a moment. */
+export interface SpaceSeen {
+  readonly reservations: readonly Reservation[];
+  /** How often anything was released before. */
+  readonly releases: number;
+}
+
+export class RunSpace {
+  readonly #storage: Storage;
+  readonly #jobId: string;
+  readonly #reserved = new Map<string, Entry>();
+
+  constructor(storage: Storage, jobId: string) {
+    this.#storage = storage;
+    this.#jobId = jobId;
   }
 
-  /** Stands until it is released: also for what was written meanwhile, which is then counted twice rather than not at all. */
-  reserve(vmUuid: string, bytes: number): void {
-    if (bytes > 0) this.#reserved.set(vmUuid, bytes);
+  /** What all VMs but this one hold of the SR. */
+  ofOthers(vmUuid: string): SpaceSeen {
+    const { runs, releases } = this.#storage;
+    const reservations = [...runs].flatMap(([run, job]) =>
+      [...run.#reserved.values()]
+        .filter(({ vm }) => run !== this || vm.uuid !== vmUuid)
+        .map((one): Reservation => ({ ...one, job: run === this ? null : job })),
+    );
+    return { reservations, releases };
+  }
+
+  /** Stands until it is released. */
+  reserve(vm: Reservation['vm'], space: Pick<Entry, 'needBytes' | 'freeBytesThen' | 'heldBytesThen'>): void {
+    if (space.needBytes > 0) this.#reserved.set(vm.uuid, { vm, jobId: this.#jobId, ...space });
   }
 
   release(vmUuid: string): void {
     if (!this.#reserved.delete(vmUuid)) return;
-    for (const wake of this.#waiting) wake();
+    this.#storage.releases += 1;
+    for (const wake of this.#storage.waiting) wake();
   }
 
-  /** Resolves when another VM has released something; rejects when `signal` is aborted. At once where nobody holds anything. */
-  async released(signal: AbortSignal): Promise<void> {
+  /** The run is over: nothing is held for it any more. */
+  leave(): void {
+    for (const vmUuid of [...this.#reserved.keys()]) this.release(vmUuid);
+    this.#storage.runs.delete(this);
+  }
+
+  /**
+   * Resolves when another VM has released something since that was seen; rejects when `signal` is aborted. At once where
+   * nobody holds anything.
+   */
+  async released({ releases }: SpaceSeen, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    if (this.#reserved.size === 0) return;
+    const { runs, waiting } = this.#storage;
+    const nobody = [...runs.keys()].every((run) => run.#reserved.size === 0);
+    if (nobody || this.#storage.releases !== releases) return;
     await new Promise<void>((resolve) => {
       const wake = (): void => {
-        this.#waiting.delete(wake);
+        waiting.delete(wake);
         signal.removeEventListener('abort', wake);
         resolve();
       };
-      this.#waiting.add(wake);
+      waiting.add(wake);
       signal.addEventListener('abort', wake, { once: true });
     });
     signal.throwIfAborted();
   }
+}
+
+/** What was held before, during or after a look: who ends meanwhile has taken what the look may not have seen. */
+export function heldDuring(before: SpaceSeen, after: SpaceSeen): readonly Reservation[] {
+  const all = new Map<string, Reservation>();
+  for (const one of [...before.reservations, ...after.reservations]) {
+    const key = `${one.jobId}/${one.vm.uuid}`;
+    const known = all.get(key);
+    if (known === undefined || known.needBytes < one.needBytes) all.set(key, one);
+  }
+  return [...all.values()];
 }

@@ -1,6 +1,11 @@
 /** What storage stands in the way with, in words and figures: no space, or no room in a chain. */
 import type { ObjectId } from './observation';
 import type { Conflict, DeferredPlan } from './plan';
+import { reservedTotal } from './reservations';
+import type { ReservedSpace } from './reservations';
+
+/** A job may have hundreds of VMs. */
+const holdersNamed = 3;
 
 export interface Described {
   readonly message: string;
@@ -9,20 +14,37 @@ export interface Described {
 
 export function describeNoSpace(conflict: Extract<Conflict, { kind: 'no-space' }>): Described {
   const parts = conflict.parts.map(({ device, bytes }) => `disk ${device} ${gib(bytes)}`);
-  const { reservedBytes } = conflict;
-  const free =
-    reservedBytes === 0
-      ? `${gib(conflict.freeBytes)} free, this run needs`
-      : `${gib(conflict.freeBytes)} free, of which other VMs of this run need ${gib(reservedBytes)}, this VM needs`;
+  const { reserved } = conflict;
+  // What is too little without them is no matter of the others; what they give back at their end may be enough all the same.
+  const isTheirs = reserved.length > 0 && conflict.needBytes <= conflict.freeBytes;
+  const taken = isTheirs
+    ? `, of which others need ${gib(reservedTotal(reserved))} (${holders(reserved)})`
+    : '';
+  const free = `${gib(conflict.freeBytes)} free${taken}, this ${reserved.length === 0 ? 'run' : 'VM'} needs`;
+  const who = isTheirs ? 'they' : `others (${holders(reserved)})`;
+  const wait = reserved.length === 0 ? '' : `run again when ${who} are done; or `;
   return {
     message:
       `${conflict.side} SR ${quoted(conflict.sr)} has ${free} ` +
       `${gib(conflict.needBytes)}: ${parts.join(', ')}`,
     hint:
       conflict.side === 'target'
-        ? 'free space on that SR, keep fewer recovery points, or give the job another target_sr'
+        ? `${wait}free space on that SR, keep fewer recovery points, or give the job another target_sr`
         : 'free space on that SR: the snapshot that a run takes needs some',
   };
+}
+
+/** Whoever is waited for is named, the largest first. */
+function holders(reserved: readonly ReservedSpace[]): string {
+  const named = [...reserved]
+    .sort((a, b) => b.bytes - a.bytes)
+    .slice(0, holdersNamed)
+    .map(({ job, vm, bytes }) => {
+      const run = job === null ? 'of this run' : `of job "${job.name}" (${job.id})`;
+      return `VM "${vm.name}" ${run} ${gib(bytes)}`;
+    });
+  const more = reserved.length - named.length;
+  return [...named, ...(more > 0 ? [`${String(more)} more`] : [])].join(', ');
 }
 
 /** Why a run waits, for which disk, with the figures; and what makes the chain shorter. */

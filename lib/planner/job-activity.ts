@@ -7,6 +7,7 @@ import type { LastLock } from './lock-keys';
 import type { CopyKind } from './keys';
 import { takenAtMs } from './rpo';
 import type { NewestPoint } from './rpo';
+import type { ReplicaVerification } from './verify';
 
 type StringMap = Readonly<Record<string, string>>;
 
@@ -20,6 +21,8 @@ export interface ReplicaPoints {
   readonly sourceVmUuid: string;
   readonly name: string;
   readonly points: readonly ActivityPoint[];
+  /** Of all its recovery points, also of those that are not told here. */
+  readonly verification: ReplicaVerification | null;
 }
 
 /**
@@ -38,6 +41,7 @@ export interface VmActivity {
   /** Whether the job protects it today, as far as is known: a replica may be left of one that it has let go of. */
   readonly protectedNow: boolean;
   readonly newest: ActivityPoint | null;
+  readonly verification: ReplicaVerification | null;
   readonly lastRun: LastRun;
 }
 
@@ -68,6 +72,7 @@ export function jobActivity(past: JobPast, nowMs: number): readonly VmActivity[]
       name: replica?.name ?? null,
       protectedNow: named.includes(vmUuid) || (selectedVms?.has(vmUuid) ?? replica !== undefined),
       newest: newestOf(points, lock),
+      verification: replica?.verification ?? null,
       lastRun: lock === undefined ? { kind: 'none' } : lastRunOf(lock, points),
     };
   });

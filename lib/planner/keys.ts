@@ -1,11 +1,20 @@
 /**
- * Every key this project writes into `other_config`, encoded and decoded here and nowhere else.
+ * Every key this project writes into `other_config` of what it replicates, encoded and decoded here and nowhere else: those
+ * of a replica's chain in this file, those that seeds and verifications leave beside them in theirs.
  *
  * `other_config` is copied by clone, snapshot, revert and XVA export, so a record proves nothing by being
  * there: each names the object it stands on (`self`) and counts only where that is true.
  */
 
-type StringMap = Readonly<Record<string, string>>;
+import { count, find, flag, listOf, one, oneOf, orAbsent, text, textOrNull } from './records';
+import type { Found, StringMap } from './records';
+import { decodeSeed, encodeSeed, seedKey } from './seed-keys';
+import { decodeVerified, encodeVerified, verifiedKey } from './verified-keys';
+
+export { own } from './records';
+export type { Found } from './records';
+export type { SeedDiskMark, SeedSnapshotMark, SeedVmMark } from './seed-keys';
+export type { Verification, VerifiedMark } from './verified-keys';
 
 export const keyPrefix = 'xenrepl:';
 /** Xen Orchestra's keys; we write those of its layout that let it continue our chains. */
@@ -17,8 +26,6 @@ const swapKey = 'xenrepl:swap';
 const stagingKey = 'xenrepl:staging';
 const progressKey = 'xenrepl:progress';
 const runKey = 'xenrepl:run';
-const seedKey = 'xenrepl:seed';
-const verifiedKey = 'xenrepl:verified';
 const shutdownKey = 'xenrepl:shutdown';
 
 export type CopyKind = 'full' | 'delta';
@@ -161,74 +168,12 @@ export interface RunMark {
   readonly sr: string;
 }
 
-/** Stands on a source snapshot that an export of a seed took by itself: it may go once a newer base is committed. */
-export interface SeedSnapshotMark {
-  readonly v: 1;
-  readonly self: string;
-  /** Names the export. */
-  readonly files: string;
-}
-
-/** Stands on a VM that was made from the files of a seed, until it is attached to a job. */
-export interface SeedVmMark {
-  readonly v: 1;
-  readonly self: string;
-  /** Names the files: an import that is begun again goes on only with the same ones. */
-  readonly files: string;
-  /** False while its disks are being filled: such a VM cannot be attached. */
-  readonly complete: boolean;
-}
-
-/** Stands on a disk that is being filled from a file; the checkpoint from which an interrupted import goes on. */
-export interface SeedDiskMark {
-  readonly v: 1;
-  readonly self: string;
-  readonly files: string;
-  readonly device: string;
-  /** Everything before this position was confirmed by the pool. */
-  readonly confirmedBytes: number;
-  /** Nothing was offered from this position on; what lies between the two may be anything. */
-  readonly offeredBytes: number;
-  /** Digest of the content before `confirmedBytes`. */
-  readonly digest: string;
-}
-
 /** Stands on a live VM while it is down for its snapshot: whoever finds it there starts the VM again. */
 export interface ShutdownMark {
   readonly v: 1;
   readonly self: string;
   readonly job: string;
   readonly run: string;
-}
-
-/** Stands on a recovery point: what the last verification of it found. */
-export interface VerifiedMark {
-  readonly v: 1;
-  readonly self: string;
-  /** By the target pool's clock, epoch milliseconds. */
-  readonly atMs: number;
-  readonly mode: 'sampled' | 'full';
-  /** False: the point is not what its source snapshot was. No delta is built on it, and nobody should recover from it. */
-  readonly equal: boolean;
-  readonly disks: readonly {
-    readonly device: string;
-    readonly against: 'source' | 'digest';
-    readonly comparedBytes: number;
-    /** Digest of the whole content, grains of zeros left out; null where not all of it was read and found equal. */
-    readonly digest: string | null;
-  }[];
-}
-
-/** What is found under a key: nothing, a record that speaks of another object (a copy), garbage, or the record. */
-export type Found<T> =
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'copied'; readonly record: T }
-  | { readonly kind: 'unreadable'; readonly reason: string }
-  | { readonly kind: 'own'; readonly record: T };
-
-/** The record if it stands on the object that it names, else null. */
-export function own<T>(found: Found<T>): T | null {
-  return found.kind === 'own' ? found.record : null;
 }
 
 /** People write uuids in any case; a job whose target SR is spelled anew is still the same job. */
@@ -250,11 +195,9 @@ export const encode = {
   staging: (record: StagingMark): StringMap => ({ [stagingKey]: JSON.stringify(record) }),
   progress: (record: StagingProgress): StringMap => ({ [progressKey]: JSON.stringify(record) }),
   run: (record: RunMark): StringMap => ({ [runKey]: JSON.stringify(record) }),
-  seedSnapshot: (record: SeedSnapshotMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
-  seedVm: (record: SeedVmMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
-  seedDisk: (record: SeedDiskMark): StringMap => ({ [seedKey]: JSON.stringify(record) }),
   shutdown: (record: ShutdownMark): StringMap => ({ [shutdownKey]: JSON.stringify(record) }),
-  verified: (record: VerifiedMark): StringMap => ({ [verifiedKey]: JSON.stringify(record) }),
+  ...encodeSeed,
+  ...encodeVerified,
 } as const;
 
 export const keys = {
@@ -269,35 +212,8 @@ export const keys = {
   shutdown: shutdownKey,
 };
 
-type Check = (value: unknown) => boolean;
-
-const text: Check = (value) => typeof value === 'string' && value !== '';
-const textOrNull: Check = (value) => value === null || text(value);
-const count: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-const flag: Check = (value) => typeof value === 'boolean';
-const flagOrAbsent: Check = (value) => value === undefined || flag(value);
-/** Members that records of the first versions do not have. */
-const orAbsent =
-  (check: Check): Check =>
-  (value) =>
-    value === undefined || check(value);
-const one: Check = (value) => value === 1;
-const verifyMode: Check = (value) => value === 'sampled' || value === 'full';
-const yardstick: Check = (value) => value === 'source' || value === 'digest';
-const transferMethod: Check = (value) => value === 'export' || value === 'nbd';
-const copyKind: Check = (value) => value === 'full' || value === 'delta';
-const listOf =
-  (shape: Readonly<Record<string, Check>>): Check =>
-  (value) =>
-    Array.isArray(value) && value.every((item) => mismatch(item, shape) === null);
-
-/** Name of the first member that is missing or of the wrong type, or null where the value fits. */
-function mismatch(value: unknown, shape: Readonly<Record<string, Check>>): string | null {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'the whole value';
-  const members = value as Readonly<Record<string, unknown>>;
-  return Object.keys(shape).find((name) => shape[name]?.(members[name]) !== true) ?? null;
-}
-
+const transferMethod = oneOf('export', 'nbd');
+const copyKind = oneOf('full', 'delta');
 const identity = { v: one, self: text, job: text };
 
 const shapes = {
@@ -329,7 +245,7 @@ const shapes = {
     replica: text,
     committedAtMs: count,
     disks: listOf({ device: text, vdi: text, pointVdi: text }),
-    kept: flagOrAbsent,
+    kept: orAbsent(flag),
   },
   replica: { ...identity, sourceVm: text, sr: text },
   swap: {
@@ -370,48 +286,8 @@ const shapes = {
     contentId: orAbsent(textOrNull),
   },
   run: { ...identity, run: text, sr: text },
-  seedSnapshot: { v: one, self: text, files: text },
-  seedVm: { v: one, self: text, files: text, complete: flag },
-  seedDisk: {
-    v: one,
-    self: text,
-    files: text,
-    device: text,
-    confirmedBytes: count,
-    offeredBytes: count,
-    digest: text,
-  },
   shutdown: { ...identity, run: text },
-  verified: {
-    v: one,
-    self: text,
-    atMs: count,
-    mode: verifyMode,
-    equal: flag,
-    disks: listOf({ device: text, against: yardstick, comparedBytes: count, digest: textOrNull }),
-  },
 } as const;
-
-function find<T extends { readonly self: string }>(
-  otherConfig: StringMap,
-  key: string,
-  selfUuid: string,
-  shape: Readonly<Record<string, Check>>,
-): Found<T> {
-  const value = otherConfig[key];
-  if (value === undefined) return { kind: 'absent' };
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(value);
-  } catch {
-    return { kind: 'unreadable', reason: `the value of ${key} is not JSON` };
-  }
-  const wrong = mismatch(parsed, shape);
-  if (wrong !== null)
-    return { kind: 'unreadable', reason: `${key}: ${wrong} is missing or of the wrong type` };
-  const record = parsed as T;
-  return record.self === selfUuid ? { kind: 'own', record } : { kind: 'copied', record };
-}
 
 export const decode = {
   targetCommit: (map: StringMap, selfUuid: string): Found<TargetCommit> =>
@@ -426,16 +302,10 @@ export const decode = {
   progress: (map: StringMap, selfUuid: string): Found<StagingProgress> =>
     find(map, progressKey, selfUuid, shapes.progress),
   run: (map: StringMap, selfUuid: string): Found<RunMark> => find(map, runKey, selfUuid, shapes.run),
-  seedSnapshot: (map: StringMap, selfUuid: string): Found<SeedSnapshotMark> =>
-    find(map, seedKey, selfUuid, shapes.seedSnapshot),
-  seedVm: (map: StringMap, selfUuid: string): Found<SeedVmMark> =>
-    find(map, seedKey, selfUuid, shapes.seedVm),
-  seedDisk: (map: StringMap, selfUuid: string): Found<SeedDiskMark> =>
-    find(map, seedKey, selfUuid, shapes.seedDisk),
   shutdown: (map: StringMap, selfUuid: string): Found<ShutdownMark> =>
     find(map, shutdownKey, selfUuid, shapes.shutdown),
-  verified: (map: StringMap, selfUuid: string): Found<VerifiedMark> =>
-    find(map, verifiedKey, selfUuid, shapes.verified),
+  ...decodeSeed,
+  ...decodeVerified,
 } as const;
 
 /** True for keys of ours and of Xen Orchestra's backup layout: the ones a clone must lose. */

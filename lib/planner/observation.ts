@@ -10,6 +10,7 @@ import type {
   TargetCommit,
   VerifiedMark,
 } from './keys';
+import type { ReservedSpace, StagedBytes } from './reservations';
 import type { VmSettings } from './settings';
 import type { XoKeys } from './xo-keys';
 
@@ -199,8 +200,10 @@ export interface TargetObservation {
   readonly zeroedDisks: boolean;
   readonly rawDisks: boolean;
   readonly freeBytes: number;
-  /** What other VMs of the same run are about to take of it. */
-  readonly reservedBytes: number;
+  /** What staging disks on it hold, of all jobs. */
+  readonly staged: readonly StagedBytes[];
+  /** What other VMs are about to take of it, as far as this process runs them. */
+  readonly reserved: readonly ReservedSpace[];
   readonly replica: ObservedReplica | null;
   /** Others that claim to be the replica of this (job, VM, SR); more than one means somebody meddled. */
   readonly rivals: readonly ObjectId[];

@@ -1,6 +1,7 @@
 /** A plan: what one attempt will do, as plain JSON. `xenrepl plan` prints exactly this. */
 import type { CopyKind, StagingProgress, SwapRecord, TargetCommit } from './keys';
 import type { Leftover, ObjectId, ObservedCard } from './observation';
+import type { ReservedSpace } from './reservations';
 import type { SnapshotHow } from './snapshot-mode';
 import type { VerifyMode } from './verify';
 import type { VmSettings } from './settings';
@@ -182,8 +183,8 @@ export type Conflict =
       readonly sr: ObjectId;
       readonly needBytes: number;
       readonly freeBytes: number;
-      /** Of the free bytes: what other VMs of the same run are about to take. */
-      readonly reservedBytes: number;
+      /** Of the free bytes: what other VMs are about to take, and which. */
+      readonly reserved: readonly ReservedSpace[];
       /** What it is needed for. */
       readonly parts: readonly { readonly device: string; readonly bytes: number }[];
     }

@@ -2,6 +2,7 @@
 import { gib, quoted } from './describe-storage';
 import type { Leftover, Observation, ObservedDisk, SourceStorage } from './observation';
 import type { Base, Conflict, DiskCopy, Plan } from './plan';
+import { reservedTotal } from './reservations';
 import type { Resume, ResumableDisk } from './resume';
 
 const mib = 1024 ** 2;
@@ -56,11 +57,11 @@ export function targetSpaceConflicts(
   garbage: readonly Leftover[],
   { needBytes, parts }: SpaceForecast,
 ): readonly Conflict[] {
-  const { sr, reservedBytes } = target;
+  const { sr, reserved } = target;
   const freeBytes = target.freeBytes + reclaimable(garbage, 'target');
   // What needs nothing stands in nobody's way.
-  if (needBytes === 0 || needBytes <= freeBytes - reservedBytes) return [];
-  return [{ kind: 'no-space', side: 'target', sr, needBytes, freeBytes, reservedBytes, parts }];
+  if (needBytes === 0 || needBytes <= freeBytes - reservedTotal(reserved)) return [];
+  return [{ kind: 'no-space', side: 'target', sr, needBytes, freeBytes, reserved, parts }];
 }
 
 /**
@@ -79,7 +80,7 @@ export function withSpaceNote(plan: Plan, target: Observation['target'], beforeB
   return { ...plan, notes: [...plan.notes, note] };
 }
 
-/** Whether there is room once the other VMs of the run are done, as far as can be told now. */
+/** Whether there is room once other VMs are done, as far as can be told now. */
 export function waitsForSpace(plan: Plan): boolean {
   if (plan.kind !== 'blocked') return false;
   return plan.conflicts.every(
@@ -106,7 +107,7 @@ export function sourceSpace(
     const mayNeedBytes = disks.reduce((total, disk) => total + thickBytes(disk.sizeBytes), 0);
     if (needBytes > freeBytes) {
       const { sr } = storage;
-      conflicts.push({ kind: 'no-space', side: 'source', sr, needBytes, freeBytes, reservedBytes: 0, parts });
+      conflicts.push({ kind: 'no-space', side: 'source', sr, needBytes, freeBytes, reserved: [], parts });
     } else if (storage.allocation === 'thick' && mayNeedBytes > freeBytes) {
       notes.push(
         `source SR "${storage.sr.name}" (${storage.sr.uuid}) has ${gib(freeBytes)} free: its snapshot may need up ` +

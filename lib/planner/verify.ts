@@ -1,5 +1,5 @@
 /** What a recovery point's disk is compared with, and what a comparison proves. */
-import type { CopyKind } from './keys';
+import type { CopyKind, Verification } from './keys';
 import type { ObjectId } from './observation';
 
 export type VerifyMode = 'sampled' | 'full';
@@ -48,7 +48,7 @@ export function yardstickOf(disk: VerifiableDisk, mode: VerifyMode): Yardstick {
     };
   }
   const why = source === null ? disk.sourceMissing : 'the data of its source snapshot was destroyed';
-  const digest = disk.verifiedDigest ?? (disk.commitKind === 'full' ? disk.commitDigest : null);
+  const digest = wholeDigestOf(disk);
   if (digest === null) {
     return { kind: 'nothing', reason: `${why}, and no digest of the whole disk was recorded` };
   }
@@ -62,6 +62,30 @@ export function yardstickOf(disk: VerifiableDisk, mode: VerifyMode): Yardstick {
     kind: 'digest',
     digest,
     origin: disk.verifiedDigest === null ? 'first copy' : 'earlier verification',
+  };
+}
+
+/** The digest of the whole content that is recorded already; null where a comparison with the source has to leave one. */
+export function wholeDigestOf({ verifiedDigest, commitKind, commitDigest }: VerifiableDisk): string | null {
+  return verifiedDigest ?? (commitKind === 'full' ? commitDigest : null);
+}
+
+/** What verifications say of a replica, over all recovery points that it has. */
+export interface ReplicaVerification {
+  readonly lastAtMs: number;
+  /** False as long as any point stands whose last comparison found it to differ, whatever was found of newer ones since. */
+  readonly allEqual: boolean;
+}
+
+/** Null where no point was ever compared. */
+export function replicaVerification(
+  points: readonly { readonly verified: Verification | null }[],
+): ReplicaVerification | null {
+  const found = points.flatMap(({ verified }) => (verified === null ? [] : [verified]));
+  if (found.length === 0) return null;
+  return {
+    lastAtMs: Math.max(...found.map(({ atMs }) => atMs)),
+    allEqual: found.every(({ equal }) => equal),
   };
 }
 

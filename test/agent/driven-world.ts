@@ -4,6 +4,7 @@ import { encodeJob, jobKey } from '../../lib/planner/job-keys';
 import { jobDefaults, keepLatest } from '../../lib/planner/job';
 import type { JobDefinition } from '../../lib/planner/job';
 import type { ActivityPoint, ReplicaPoints } from '../../lib/planner/job-activity';
+import type { ReplicaVerification } from '../../lib/planner/verify';
 import { encodeHolder, heldLocks, lockKey, releasedKey } from '../../lib/planner/lock-keys';
 import type { PoolLook, RunRequest, Source, World } from '../../lib/agent/world';
 
@@ -75,6 +76,8 @@ export class DrivenWorld implements World {
   runMs = 60_000;
   /** What they come to; null: a recovery point. */
   outcome: VmOutcome | null = null;
+  /** What is said of the recovery points of each replica. */
+  verification: ReplicaVerification | null = null;
   sourcesDown = new Set<string>();
   running = 0;
   runningMax = 0;
@@ -101,7 +104,7 @@ export class DrivenWorld implements World {
     return new Map(
       [...this.#pool(poolName).points].map(([jobId, points]) => [
         jobId,
-        [{ sourceVmUuid: vmOf(jobId), name: 'db1', points: [...points] }],
+        [{ sourceVmUuid: vmOf(jobId), name: 'db1', points: [...points], verification: this.verification }],
       ]),
     );
   }
@@ -159,7 +162,12 @@ export class DrivenWorld implements World {
 
   #commit(pool: DrivenPool, jobId: string, runId: string, takenAtMs: number): void {
     const points = pool.points.get(jobId) ?? [];
-    const point = { takenAtMs, committedAtMs: this.#poolNow(pool), kind: 'delta', runId } as const;
+    const point = {
+      takenAtMs,
+      committedAtMs: this.#poolNow(pool),
+      kind: 'delta',
+      runId,
+    } as const;
     pool.points.set(jobId, [point, ...points].slice(0, 3));
   }
 
@@ -179,6 +187,7 @@ export class DrivenWorld implements World {
       digest: '',
       method: 'export',
       methodBecause: '',
+      verified: null,
     } as const;
     const durationMs = endedAtMs - startedAtMs;
     return {

@@ -27,6 +27,7 @@ async function ranAgent(): Promise<{
   pool.define(jobOn(pool, 'fine', { rpoMs: 90 * minute }));
   const clock = new DrivenClock(Date.parse('2026-05-01T12:20:00Z'));
   const world = new DrivenWorld(clock, pool);
+  world.verification = { lastAtMs: Date.parse('2026-05-01T12:00:00Z'), allEqual: false };
   const metrics: Metrics = new Metrics('1.2.3', () => ({
     views: agent.views(),
     pools: agent.watches.map(({ poolName, isUp }) => ({ name: poolName, up: isUp })),
@@ -74,6 +75,10 @@ test('age, lag, runs, bytes, failures by code and violations are told, per VM wh
   expect(value(`xenrepl_rpo_lag_seconds{${vm}}`)).toBe(40 * 60);
   expect(value(`xenrepl_rpo_violated{${vm}}`)).toBe(1);
   expect(value(`xenrepl_rpo_violations_total{${vm}}`)).toBe(1);
+  expect(value(`xenrepl_verification_equal{${vm}}`)).toBe(0);
+  expect(value(`xenrepl_verification_timestamp_seconds{${vm}}`)).toBe(
+    Date.parse('2026-05-01T12:00:00Z') / 1000,
+  );
   expect(value(`xenrepl_runs_total{${job},outcome="replicated"}`)).toBe(1);
   expect(value(`xenrepl_failures_total{${job},code="SR_FULL"}`)).toBe(
     value(`xenrepl_runs_total{${job},outcome="failed"}`),

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { collectUuid, nonEmpty, parseDuration } from '../../lib/cli/arguments';
+import { collectUuid, nonEmpty, parseDuration, parseRate, rateOf } from '../../lib/cli/arguments';
 
 const uuid = '6f7c1a52-0f43-4be6-9a5e-0d6f3cbb2d11';
 
@@ -32,6 +32,25 @@ describe('a VM', () => {
 
   it('is not named by its name, of which there may be several', () => {
     expect(() => collectUuid('db1', undefined)).toThrow(InvalidArgumentError);
+  });
+});
+
+describe('a rate', () => {
+  it.each([
+    ['512KiB', 512 * 1024],
+    ['20MiB', 20 * 1024 ** 2],
+    ['20MiB/s', 20 * 1024 ** 2],
+    ['1.5 GiB/s', 1.5 * 1024 ** 3],
+  ])('%s is %d bytes a second', (text, rate) => expect(parseRate(text)).toBe(rate));
+
+  it.each(['', '20', '0MiB', '20Mbit', '20MiB/min', '/s'])('"%s" is refused', (text) =>
+    expect(() => parseRate(text)).toThrow(/for each second, such as 512KiB or 20MiB/),
+  );
+
+  it('takes the place of what the job says, or nothing does', () => {
+    expect(rateOf({ limits: true })).toBe('as the job');
+    expect(rateOf({ limits: false })).toBe('no limit');
+    expect(rateOf({ limits: true, limit: 5 })).toEqual({ bytesPerSecond: 5 });
   });
 });
 

@@ -1,27 +1,10 @@
 /** The limit of a job holds for all that its run reads from the source. */
-import { systemClock } from '../../lib/engine';
-import type { Clock } from '../../lib/engine';
 import { jobDefaults } from '../../lib/planner/job';
 import type { JobTransfer } from '../../lib/planner/job';
 import { guestWrites, Site } from './site';
+import { SkippingClock } from './skipping-clock';
 
 const mib = 1024 ** 2;
-
-/** Waiting for one's turn costs no time of ours; what takes longer than a second is somebody else's wait. */
-class SkippingClock implements Clock {
-  skippedMs = 0;
-
-  nowMs(): number {
-    return systemClock.nowMs() + this.skippedMs;
-  }
-
-  sleep(ms: number, signal: AbortSignal): Promise<void> {
-    if (ms > 1000) return systemClock.sleep(ms, signal);
-    signal.throwIfAborted();
-    this.skippedMs += ms;
-    return Promise.resolve();
-  }
-}
 
 test.each<[JobTransfer['verify'], number]>([
   ['none', 8],

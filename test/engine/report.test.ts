@@ -82,6 +82,7 @@ test('the report says what was done, in the order of the disks', () => {
     { kind: 'warning', vm: db1, text: 'careful' } as const,
     copied('10', 7),
     copied('0', 9),
+    { kind: 'disk-verified', vm: db1, device: '10', mode: 'sampled', comparedBytes: 2 } as const,
     ended(replicated),
     { kind: 'selection-warning', text: 'no VM bears tag "gold"' } as const,
   ];
@@ -109,6 +110,7 @@ test('the report says what was done, in the order of the disks', () => {
             readBytes: 9,
             sentBytes: 3,
             digest: 'sha256:00',
+            verified: null,
           },
           {
             device: '10',
@@ -119,6 +121,7 @@ test('the report says what was done, in the order of the disks', () => {
             readBytes: 7,
             sentBytes: 3,
             digest: 'sha256:00',
+            verified: { mode: 'sampled', comparedBytes: 2 },
           },
         ],
         warnings: ['careful'],

@@ -100,7 +100,7 @@ export class Site implements AsyncDisposable {
 
   async run(
     job: JobDefinition,
-    changes: Partial<Pick<RunJobOptions, 'limits' | 'lockWaitMs' | 'cacheDir'>> & {
+    changes: Partial<Pick<RunJobOptions, 'limits' | 'lockWaitMs' | 'cacheDir' | 'neighbours'>> & {
       readonly context?: Partial<RunContext>;
       readonly connect?: ConnectOptions;
     } = {},
@@ -110,7 +110,7 @@ export class Site implements AsyncDisposable {
       this.connect('target', changes.connect),
     ]);
     const events: RunEvent[] = [];
-    const { context, limits, cacheDir, lockWaitMs = 0 } = changes;
+    const { context, limits, cacheDir, neighbours, lockWaitMs = 0 } = changes;
     const report = await runJob({
       job,
       source,
@@ -118,6 +118,7 @@ export class Site implements AsyncDisposable {
       lockWaitMs,
       ...(limits === undefined ? {} : { limits }),
       ...(cacheDir === undefined ? {} : { cacheDir }),
+      ...(neighbours === undefined ? {} : { neighbours }),
       context: {
         runId: randomUUID(),
         who: 'test',

@@ -2,10 +2,12 @@ import fc from 'fast-check';
 import { systemClock } from '../../lib/engine';
 import type { DiskReader } from '../../lib/engine/data/extent';
 import { Pace } from '../../lib/engine/data/pace';
+import { Neighbours } from '../../lib/engine/neighbours';
 import { Queues } from '../../lib/engine/queues';
 import { Slots } from '../../lib/engine/slots';
 import { jobDefaults } from '../../lib/planner/job';
 import type { RunEvent } from '../../lib/engine';
+import type { SlotNeed } from '../../lib/planner/slots';
 import type { SimulatorSpec } from '../../lib/simulator';
 import { compareNewest } from './inspect';
 import { defaultSpec, guestWrites, Site } from './site';
@@ -14,7 +16,11 @@ const never = new AbortController().signal;
 
 test('whatever is asked for, no place is ever too full, all of it is done, and failures give their room back', async () => {
   const place = fc.constantFrom('pool', 'a', 'b', 't');
-  const work = fc.record({ places: fc.uniqueArray(place, { minLength: 1 }), fails: fc.boolean() });
+  const work = fc.record({
+    run: fc.constantFrom('one', 'two'),
+    places: fc.uniqueArray(place, { minLength: 1 }),
+    fails: fc.boolean(),
+  });
   const limits = fc.record({ pool: fc.nat(4), a: fc.nat(3), b: fc.nat(3), t: fc.nat(3) });
   await fc.assert(
     fc.asyncProperty(
@@ -22,7 +28,9 @@ test('whatever is asked for, no place is ever too full, all of it is done, and f
       fc.array(work, { maxLength: 20 }),
       limits,
       async (scheduler, all, limit) => {
-        const slots = new Slots((name) => limit[name as keyof typeof limit]);
+        const slots = new Slots();
+        const needs = (places: readonly (keyof typeof limit)[]): readonly SlotNeed[] =>
+          places.map((one) => ({ place: one, most: limit[one] }));
         const inUse = new Map<string, number>();
         const change = (places: readonly string[], by: number): void => {
           for (const one of places) inUse.set(one, (inUse.get(one) ?? 0) + by);
@@ -30,10 +38,11 @@ test('whatever is asked for, no place is ever too full, all of it is done, and f
             expect(count).toBeLessThanOrEqual(Math.max(1, limit[one as keyof typeof limit]));
         };
         let done = 0;
-        const running = all.map(({ places, fails }) =>
+        const running = all.map(({ run, places, fails }) =>
           slots
             .run(
-              places,
+              run,
+              needs(places),
               async () => {
                 change(places, 1);
                 await scheduler.schedule(Promise.resolve());
@@ -49,14 +58,16 @@ test('whatever is asked for, no place is ever too full, all of it is done, and f
         );
         await scheduler.waitFor(Promise.all(running));
         expect(done).toBe(all.length);
-        expect(slots.areFull(['pool', 'a', 'b', 't'])).toBe(false);
+        expect(slots.areFull('three', needs(['pool', 'a', 'b', 't']))).toBe(false);
       },
     ),
   );
 });
 
 test('who is told to stop while waiting does not begin, and does not hold up the others', async () => {
-  const slots = new Slots(() => 1);
+  const slots = new Slots();
+  const alone = (...places: readonly string[]): readonly SlotNeed[] =>
+    places.map((place) => ({ place, most: 1 }));
   const stop = new AbortController();
   let leave = (): void => undefined;
   let first = Promise.resolve();
@@ -66,15 +77,16 @@ test('who is told to stop while waiting does not begin, and does not hold up the
         leave = resolve;
         begun();
       });
-    first = slots.run(['a'], stay, never);
+    first = slots.run('one', alone('a'), stay, never);
   });
-  const stopped = slots.run(['a'], () => Promise.reject(new Error('it began')), stop.signal);
-  const third = slots.run(['a'], () => Promise.resolve('done'), never);
-  expect(slots.areFull(['a', 'b'])).toBe(true);
-  expect(slots.areFull(['b'])).toBe(false);
+  const stopped = slots.run('two', alone('a'), () => Promise.reject(new Error('it began')), stop.signal);
+  const third = slots.run('three', alone('a'), () => Promise.resolve('done'), never);
+  expect(slots.areFull('one', alone('a', 'b'))).toBe(true);
+  expect(slots.areFull('one', alone('b'))).toBe(false);
   stop.abort(new Error('no more'));
-  leave();
+  // It leaves the line at once, and does not wait for the first to end.
   await expect(stopped).rejects.toThrow('no more');
+  leave();
   await first;
   expect(await third).toBe('done');
 });
@@ -128,11 +140,14 @@ test.each([
 });
 
 test('no more readers stay open between comparing and copying than are copied at once', () => {
-  const queues = new Queues(
-    { transfersPerPool: 8, transfersPerSr: 2 },
-    new Pace(() => null, systemClock),
-    null,
-  );
+  const queues = new Queues({
+    run: 'run',
+    limits: { transfersPerPool: 8, transfersPerSr: 2 },
+    pools: ['source', 'target'],
+    pace: new Pace(() => null, systemClock),
+    nice: null,
+    neighbours: new Neighbours(),
+  });
   const reader = (): DiskReader => ({ changedBytes: 1 }) as Partial<DiskReader> as DiskReader;
   const [one, two, three] = [reader(), reader(), reader()];
   expect([queues.keep(one), queues.keep(two), queues.keep(three)]).toEqual([true, true, false]);

@@ -1,32 +1,103 @@
-import { SpaceLedger } from '../../lib/engine/space-ledger';
+import { heldDuring, SpaceLedger } from '../../lib/engine/space-ledger';
+import type { RunSpace, SpaceSeen } from '../../lib/engine/space-ledger';
 
 const never = new AbortController().signal;
+const paris = { poolUuid: 'Paris', srUuid: 'vault' };
 
-test('adds up what others hold, and forgets what is released', () => {
+function vm(name: string): { readonly uuid: string; readonly name: string } {
+  return { uuid: name, name };
+}
+
+function takes(run: RunSpace, name: string, needBytes: number): void {
+  run.reserve(vm(name), { needBytes, freeBytesThen: 100, heldBytesThen: 0 });
+}
+
+function told({ reservations }: SpaceSeen): readonly string[] {
+  return reservations.map(({ job, vm: { name }, needBytes }) => {
+    return `${job?.name ?? 'this run'}: ${name} ${String(needBytes)}`;
+  });
+}
+
+test('each VM sees what all others hold of its SR, of its own run and of others, whatever the pool is called', () => {
   const ledger = new SpaceLedger();
-  ledger.reserve('a', 3);
-  ledger.reserve('b', 4);
-  expect([ledger.reservedByOthers('a'), ledger.reservedByOthers('b'), ledger.reservedByOthers('c')]).toEqual([
-    4, 3, 7,
+  const gold = ledger.enter({ job: { id: 'g', name: 'gold' }, ...paris });
+  const silver = ledger.enter({ job: { id: 's', name: 'silver' }, poolUuid: 'paris', srUuid: 'VAULT' });
+  takes(gold, 'web', 3);
+  takes(gold, 'db', 4);
+  takes(silver, 'web', 5);
+  expect(told(gold.ofOthers('web'))).toEqual(['this run: db 4', 'silver: web 5']);
+  expect(told(silver.ofOthers('web'))).toEqual(['gold: web 3', 'gold: db 4']);
+});
+
+test('another SR, and an SR of another pool that has the same uuid, are something else', () => {
+  const ledger = new SpaceLedger();
+  takes(ledger.enter({ job: { id: 'g', name: 'gold' }, ...paris }), 'web', 3);
+  const elsewhere = [
+    { ...paris, srUuid: 'cellar' },
+    { ...paris, poolUuid: 'lyon' },
+  ].map((storage) => ledger.enter({ job: { id: 's', name: 'silver' }, ...storage }));
+  expect(elsewhere.map((run) => told(run.ofOthers('db')))).toEqual([[], []]);
+});
+
+test('what is released is forgotten, and all that a run held at its end', () => {
+  const ledger = new SpaceLedger();
+  const [gold, silver] = ['gold', 'silver'].map((name) =>
+    ledger.enter({ job: { id: name, name }, ...paris }),
+  );
+  if (gold === undefined || silver === undefined) throw new Error('two runs expected');
+  for (const name of ['a', 'b', 'c']) takes(gold, name, 1);
+  gold.release('a');
+  expect(told(silver.ofOthers('x'))).toEqual(['gold: b 1', 'gold: c 1']);
+  gold.leave();
+  expect(told(silver.ofOthers('x'))).toEqual([]);
+});
+
+test('who ends, and who begins, while others look is counted', () => {
+  const run = new SpaceLedger().enter({ job: { id: 'g', name: 'gold' }, ...paris });
+  takes(run, 'ends', 3);
+  takes(run, 'plans again', 9);
+  const before = run.ofOthers('looks');
+  run.release('ends');
+  run.release('plans again');
+  takes(run, 'plans again', 2);
+  takes(run, 'begins', 4);
+  const held = heldDuring(before, run.ofOthers('looks'));
+  expect(held.map(({ vm: { name }, needBytes }) => [name, needBytes])).toEqual([
+    ['ends', 3],
+    ['plans again', 9],
+    ['begins', 4],
   ]);
-  ledger.release('b');
-  expect(ledger.reservedByOthers('c')).toBe(3);
 });
 
-test('whoever waits is woken by a release, and does not wait where nobody holds anything', async () => {
-  const ledger = new SpaceLedger();
-  await ledger.released(never);
-  ledger.reserve('a', 3);
-  const waiting = Promise.all([ledger.released(never), ledger.released(never)]);
-  ledger.release('a');
-  await waiting;
-});
+describe('waiting', () => {
+  test('ends when a VM of any run releases something, and does not begin where nobody holds anything', async () => {
+    const ledger = new SpaceLedger();
+    const [gold, silver] = ['gold', 'silver'].map((name) =>
+      ledger.enter({ job: { id: name, name }, ...paris }),
+    );
+    if (gold === undefined || silver === undefined) throw new Error('two runs expected');
+    await silver.released(silver.ofOthers('db'), never);
+    takes(gold, 'web', 3);
+    const waiting = Promise.all([gold, silver].map((run) => run.released(run.ofOthers('db'), never)));
+    gold.leave();
+    await waiting;
+  });
 
-test('a wait ends with its signal', async () => {
-  const ledger = new SpaceLedger();
-  ledger.reserve('a', 3);
-  const controller = new AbortController();
-  const waiting = ledger.released(controller.signal);
-  controller.abort(new Error('stopped'));
-  await expect(waiting).rejects.toThrow('stopped');
+  test('does not begin where somebody released something since it was looked', async () => {
+    const run = new SpaceLedger().enter({ job: { id: 'g', name: 'gold' }, ...paris });
+    takes(run, 'a', 3);
+    takes(run, 'b', 3);
+    const seen = run.ofOthers('c');
+    run.release('a');
+    await run.released(seen, never);
+  });
+
+  test('ends with its signal', async () => {
+    const run = new SpaceLedger().enter({ job: { id: 'g', name: 'gold' }, ...paris });
+    takes(run, 'a', 3);
+    const controller = new AbortController();
+    const waiting = run.released(run.ofOthers('b'), controller.signal);
+    controller.abort(new Error('stopped'));
+    await expect(waiting).rejects.toThrow('stopped');
+  });
 });

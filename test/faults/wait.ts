@@ -1,4 +1,4 @@
-import type { Stage } from './stage';
+import type { Side, Stage } from './stage';
 
 const pollMs = 5;
 const waitMaxMs = 20_000;
@@ -18,8 +18,8 @@ export function pause(ms: number): Promise<void> {
   });
 }
 
-/** How many disks of the target a control domain holds: uploads that are still alive. */
-export async function busyDisks(stage: Stage): Promise<number> {
-  const { VBD = {}, VM = {} } = await stage.site.target.control.inventory();
+/** How many disks of a pool a control domain holds: transfers that are still alive. */
+export async function busyDisks(stage: Stage, side: Side): Promise<number> {
+  const { VBD = {}, VM = {} } = await stage.site[side].control.inventory();
   return Object.values(VBD).filter((vbd) => VM[String(vbd['VM'])]?.['is_control_domain'] === true).length;
 }

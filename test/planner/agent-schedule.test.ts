@@ -44,7 +44,13 @@ function vm(
     newest:
       takenAt === null
         ? null
-        : { takenAtMs: at(takenAt), committedAtMs: at(takenAt) + 1000, kind: 'delta', runId: 'run' },
+        : {
+            takenAtMs: at(takenAt),
+            committedAtMs: at(takenAt) + 1000,
+            kind: 'delta',
+            runId: 'run',
+          },
+    verification: null,
     lastRun: { startedAtMs: at(takenAt ?? 0), who: 'another agent', untilMs: at(1), ...lastRun } as LastRun,
   };
 }

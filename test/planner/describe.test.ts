@@ -71,7 +71,7 @@ const conflicts: { readonly [K in Conflict['kind']]: Extract<Conflict, { readonl
     sr: id('vault'),
     needBytes: 2 * 1024 ** 3,
     freeBytes: 0,
-    reservedBytes: 0,
+    reserved: [],
     parts: [{ device: '0', bytes: 2 * 1024 ** 3 }],
   },
   'raw-disk': { kind: 'raw-disk', side: 'source', objects: [id('root')] },

@@ -80,22 +80,30 @@ describe('on the target SR', () => {
   });
 });
 
-describe('beside other VMs of the same run', () => {
+describe('beside others', () => {
   function plan(freeGib: number, reservedGib: number): ReturnType<typeof planRun> {
     const world = observed(`vm 0:root*4; target free=${String(freeGib)}`);
-    return planRun(jobWith(), { ...world, target: { ...world.target, reservedBytes: reservedGib * gib } });
+    const vm = { uuid: 'other', name: 'web2' };
+    const reserved = [{ job: null, vm, bytes: reservedGib * gib }];
+    return planRun(jobWith(), { ...world, target: { ...world.target, reserved } });
   }
 
   test('what they are about to take is not free', () => {
     const planned = plan(10, 9);
     expect(planned).toMatchObject({
       kind: 'blocked',
-      conflicts: [{ freeBytes: 10 * gib, reservedBytes: 9 * gib }],
+      conflicts: [{ freeBytes: 10 * gib, reserved: [{ bytes: 9 * gib }] }],
     });
     expect(waitsForSpace(planned)).toBe(true);
     expect(describePlan(planned).join()).toContain(
-      '10.00 GiB free, of which other VMs of this run need 9.00 GiB',
+      '10.00 GiB free, of which others need 9.00 GiB (VM "web2" of this run 9.00 GiB), this VM needs',
     );
+  });
+
+  test('where there is too little without them, they are no reason, but may give some back', () => {
+    const told = describePlan(plan(1, 1)).join();
+    expect(told).toContain('1.00 GiB free, this VM needs 2.00 GiB');
+    expect(told).toContain('run again when others (VM "web2" of this run 1.00 GiB) are done; or free space');
   });
 
   test('nobody waits for space that will not be there either when they are done', () => {

@@ -1,5 +1,11 @@
 import fc from 'fast-check';
-import { chanceOfFinding, sampleBlocks, yardstickOf } from '../../lib/planner/verify';
+import {
+  chanceOfFinding,
+  replicaVerification,
+  sampleBlocks,
+  wholeDigestOf,
+  yardstickOf,
+} from '../../lib/planner/verify';
 import type { VerifiableDisk } from '../../lib/planner/verify';
 
 const disk: VerifiableDisk = {
@@ -57,6 +63,14 @@ describe('the yardstick', () => {
   });
 });
 
+test.each<[string, VerifiableDisk, string | null]>([
+  ['what the first copy wrote', disk, 'sha256:written'],
+  ['what an earlier verification found', { ...disk, verifiedDigest: 'sha256:found' }, 'sha256:found'],
+  ['of a delta nothing: it says nothing of the rest', { ...disk, commitKind: 'delta' }, null],
+])('the digest of the whole content that is known: %s', (_, known, expected) => {
+  expect(wholeDigestOf(known)).toBe(expected);
+});
+
 describe('a sample', () => {
   test('is of different blocks of the disk, ascending, as many as wanted or all', () => {
     fc.assert(
@@ -94,3 +108,22 @@ function numbers(seed: number): () => number {
     return state / 2 ** 32;
   };
 }
+
+describe('of a replica', () => {
+  const good = { verified: { atMs: 30, mode: 'sampled', equal: true } } as const;
+  const bad = { verified: { atMs: 20, mode: 'full', equal: false } } as const;
+  const never = { verified: null } as const;
+
+  test('nothing is said where no point was ever compared', () => {
+    expect(replicaVerification([never, never])).toBeNull();
+    expect(replicaVerification([])).toBeNull();
+  });
+
+  test('the last comparison of any point counts for the time', () => {
+    expect(replicaVerification([never, good, never])).toEqual({ lastAtMs: 30, allEqual: true });
+  });
+
+  test('one that differs is not made good by newer ones that are equal', () => {
+    expect(replicaVerification([good, never, bad])).toEqual({ lastAtMs: 30, allEqual: false });
+  });
+});

@@ -58,6 +58,7 @@ const columns = [
   { title: 'KIND' },
   { title: 'DISKS', align: 'right' },
   { title: 'SIZE', align: 'right' },
+  { title: 'VERIFIED' },
   { title: 'RECOVERY POINT', shrinkTo: 13 },
 ] as const;
 
@@ -66,7 +67,8 @@ function pointLines(points: readonly RecoveryPointSummary[], width: number | nul
   return table(columns, points.map(rowOf), width);
 }
 
-function rowOf({ takenAtMs, kind, disks, uuid }: RecoveryPointSummary): readonly string[] {
+function rowOf({ takenAtMs, kind, disks, verified, uuid }: RecoveryPointSummary): readonly string[] {
   const sizeBytes = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
-  return [`  ${instant(takenAtMs)}`, kind, String(disks.length), bytes(sizeBytes), uuid];
+  const found = verified === null ? 'no' : verified.equal ? verified.mode : 'DIFFERS';
+  return [`  ${instant(takenAtMs)}`, kind, String(disks.length), bytes(sizeBytes), found, uuid];
 }

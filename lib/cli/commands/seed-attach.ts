@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
 import { attachSeed, digestsOf, systemClock } from '../../engine';
 import type { AttachReport, AttachSeedOptions } from '../../engine';
+import { rateLimits } from '../../planner/bandwidth';
+import type { RateWish } from '../../planner/bandwidth';
 import { seedJobOf } from '../../planner/seed';
 import { answer } from '../command';
 import type { Command } from '../command';
@@ -22,6 +24,7 @@ export interface SeedAttachOptions {
   /** Folder with the digests of the export. */
   readonly digests: string | null;
   readonly lockWaitMs: number;
+  readonly rate: RateWish;
 }
 
 /** Makes an imported VM the replica of a snapshot. */
@@ -42,6 +45,7 @@ export async function seedAttach(command: Command, options: SeedAttachOptions): 
     verify: options.verify,
     repair: options.repair,
     lockWaitMs: options.lockWaitMs,
+    rate: rateLimits(job.limits, options.rate),
     ...(manifest === null ? {} : { manifest }),
   });
   answer(command, { kind: 'report', ...report }, () => attachLines(report, command.out.width));

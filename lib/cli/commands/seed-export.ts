@@ -18,11 +18,13 @@ export interface SeedExportOptions {
   readonly to: string;
   readonly format: 'xva' | 'vhd';
   readonly compress: 'none' | 'gzip';
+  /** Null: as much as comes. */
+  readonly bytesPerSecond: number | null;
 }
 
 /** Writes a snapshot to files. */
 export async function seedExport(command: Command, options: SeedExportOptions): Promise<number> {
-  const { vm, snapshot, format, compress } = options;
+  const { vm, snapshot, format, compress, bytesPerSecond } = options;
   const of =
     snapshot !== null
       ? ({ kind: 'snapshot', uuid: snapshot } as const)
@@ -57,6 +59,7 @@ export async function seedExport(command: Command, options: SeedExportOptions): 
       folder: resolve(io.cwd, options.to),
       format,
       compression: compress,
+      ...(bytesPerSecond === null ? {} : { bytesPerSecond }),
       context: { runId: io.newId(), who: io.who, clock: systemClock, signal, emit: progress.show },
     });
   } finally {

@@ -19,6 +19,8 @@ export interface SeedImportOptions {
   readonly from: string | null;
   readonly disks: readonly { readonly device: string; readonly path: string }[];
   readonly name: string | null;
+  /** Null: as much as the pool takes. */
+  readonly bytesPerSecond: number | null;
 }
 
 /** Brings files into an SR. */
@@ -35,6 +37,7 @@ export async function seedImport(command: Command, options: SeedImportOptions): 
       target,
       srUuid,
       files,
+      ...(options.bytesPerSecond === null ? {} : { bytesPerSecond: options.bytesPerSecond }),
       context: { runId: io.newId(), who: io.who, clock: systemClock, signal, emit: progress.show },
     });
   } finally {

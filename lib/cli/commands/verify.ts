@@ -1,5 +1,6 @@
 import { systemClock, verifyJob } from '../../engine';
 import type { PointVerification, VerifyJobOptions, VerifyReport } from '../../engine';
+import type { RateWish } from '../../planner/bandwidth';
 import type { JobDefinition } from '../../planner/job';
 import type { Pool } from '../../xapi';
 import type { Command } from '../command';
@@ -18,6 +19,7 @@ export interface VerifyOptions {
   readonly points: VerifyJobOptions['points'];
   /** Of each disk; null: all of it. */
   readonly sampleBytes: number | null;
+  readonly rate: RateWish;
 }
 
 /** Reads recovery points back and compares them with their source snapshots, or with recorded digests. */
@@ -38,6 +40,7 @@ export async function verify(command: Command, options: VerifyOptions): Promise<
       points: options.points,
       mode: options.sampleBytes === null ? 'full' : 'sampled',
       sampleBytes: options.sampleBytes ?? 0,
+      rate: options.rate,
       context: { runId: io.newId(), clock: systemClock, signal, emit: progress.show, random: Math.random },
     });
   } finally {

@@ -2,6 +2,7 @@
 import type { SeedEvent } from '../../engine';
 import type { Command } from '../command';
 import { instant } from '../output/quantities';
+import { showPace } from './pace';
 import { progressFor } from './progress';
 import { Throttle } from './throttle';
 
@@ -56,6 +57,12 @@ function spokenProgress(command: Command): SeedProgress {
           break;
         case 'seed-warning':
           command.warn(event.text);
+          break;
+        case 'reading-rate':
+        case 'nice-paced':
+        case 'nice-blind':
+        case 'nice-summary':
+          showPace(event, command, progress);
           break;
         case 'seed-disk-done':
         case 'seed-disk-compared':

@@ -1,6 +1,7 @@
 /** What a verification tells, shown as runs are shown. */
 import type { VerifyEvent } from '../../engine';
 import type { Command } from '../command';
+import { showPace } from './pace';
 import { progressFor } from './progress';
 import { Throttle } from './throttle';
 
@@ -34,9 +35,22 @@ function spokenProgress(command: Command): VerifyProgress {
   const progress = progressFor(command);
   return {
     show: (event) => {
-      if (event.kind !== 'verify-progress') return;
-      const { vm, device, bytesDone, bytesExpected } = event;
-      progress.show({ kind: 'disk-progress', vm, device, bytesRead: bytesDone, bytesSent: 0, bytesExpected });
+      switch (event.kind) {
+        case 'verify-progress': {
+          const { vm, device, bytesDone: bytesRead, bytesExpected } = event;
+          progress.show({ kind: 'disk-progress', vm, device, bytesRead, bytesSent: 0, bytesExpected });
+          break;
+        }
+        case 'reading-rate':
+        case 'nice-paced':
+        case 'nice-blind':
+        case 'nice-summary':
+          showPace(event, command, progress);
+          break;
+        case 'verify-point-started':
+        case 'verify-point-finished':
+          break;
+      }
     },
     end: progress.end,
   };

@@ -1,5 +1,5 @@
 /** Events in words, the same on a terminal and in a log. */
-import type { RunEvent } from '../../engine';
+import type { RateEvent, RunEvent } from '../../engine';
 import type { Plan, StepKind } from '../../planner/plan';
 import { bytes, duration, instant, rate } from '../output/quantities';
 import { counted } from '../output/text';
@@ -23,6 +23,18 @@ function niceWords({ host, loadPerVcpu, bytesPerSecond }: Extract<RunEvent, { ki
       : `control domain of host "${host}": load ${loadPerVcpu.toFixed(2)} per vCPU`;
   const pace = bytesPerSecond === null ? 'as fast as it may again' : `at most ${rate(bytesPerSecond)}`;
   return `nice: ${pace} (${seen})`;
+}
+
+/** Whoever waits longer than expected is to know why. */
+export function rateWords({ bytesPerSecond, windows, nice }: RateEvent): string {
+  const now =
+    bytesPerSecond === null ? 'as fast as it can' : `at most ${rate(bytesPerSecond)} of either pool`;
+  const parts = [
+    now,
+    ...(windows ? ['by time of day'] : []),
+    ...(nice ? ['slower while hosts are busy'] : []),
+  ];
+  return `reads ${parts.join(', ')}; --limit and --no-limits change that`;
 }
 
 type VmEvent = Extract<RunEvent, { readonly vm: unknown }>;

@@ -1,10 +1,15 @@
 /** A digest of what was written: recorded in the commit, compared by verification and before a resume. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Extent } from './extent';
 import { grainsOf, isZero } from './grains';
 
 const prefix = 'sha256:';
 const digestBytes = 32;
+
+/** sha256 of one grain, or of anything else, as bytes. */
+export function digestOfGrain(grain: Uint8Array): Buffer {
+  return hash('sha256', grain, 'buffer');
+}
 
 /**
  * A chain of sha256 over every grain of 64 KiB in ascending order: each link is the digest of the link before, the
@@ -12,9 +17,38 @@ const digestBytes = 32;
  * content gives the same digest however the bytes arrived, and one that was written down can be gone on with by
  * another process without reading again what it stands for.
  */
-export class ContentDigest {
+export class DigestChain {
   /** The link so far, the offset of the next grain, its digest. */
   readonly #link = Buffer.alloc(digestBytes + 8 + digestBytes);
+
+  /**
+   * @param goingOn a digest of the content before; what follows is joined to it
+   * @throws RangeError where that is no digest
+   */
+  constructor(goingOn: string | null = null) {
+    if (goingOn === null) return;
+    if (!/^sha256:[0-9a-f]{64}$/.test(goingOn))
+      throw new RangeError(`"${goingOn}" is no digest of a content`);
+    this.#link.write(goingOn.slice(prefix.length), 'hex');
+  }
+
+  append(offsetBytes: number, digest: Uint8Array): void {
+    // As two halves: a bigint for each grain costs more than both.
+    this.#link.writeUInt32LE(offsetBytes % 2 ** 32, digestBytes);
+    this.#link.writeUInt32LE(Math.floor(offsetBytes / 2 ** 32), digestBytes + 4);
+    this.#link.set(digest, digestBytes + 8);
+    this.#link.set(digestOfGrain(this.#link));
+  }
+
+  /** The digest of everything that came so far; more may follow. */
+  value(): string {
+    return prefix + this.#link.toString('hex', 0, digestBytes);
+  }
+}
+
+/** The chain of what is copied, piece by piece. */
+export class ContentDigest {
+  readonly #chain: DigestChain;
   readonly #skipZeros: boolean;
 
   /**
@@ -24,10 +58,7 @@ export class ContentDigest {
    */
   constructor(skipZeros: boolean, goingOn: string | null = null) {
     this.#skipZeros = skipZeros;
-    if (goingOn === null) return;
-    if (!/^sha256:[0-9a-f]{64}$/.test(goingOn))
-      throw new RangeError(`"${goingOn}" is no digest of a content`);
-    this.#link.write(goingOn.slice(prefix.length), 'hex');
+    this.#chain = new DigestChain(goingOn);
   }
 
   /** Returns the digests of the piece's grains in order; null for those of zeros that do not count. */
@@ -39,17 +70,15 @@ export class ContentDigest {
         digests.push(null);
         continue;
       }
-      this.#link.writeBigUInt64LE(BigInt(extent.offsetBytes + start), digestBytes);
-      const digest = createHash('sha256').update(grain).digest();
+      const digest = digestOfGrain(grain);
       digests.push(digest);
-      digest.copy(this.#link, digestBytes + 8);
-      createHash('sha256').update(this.#link).digest().copy(this.#link);
+      this.#chain.append(extent.offsetBytes + start, digest);
     }
     return digests;
   }
 
   /** The digest of everything that came so far; more may follow. */
   value(): string {
-    return prefix + this.#link.toString('hex', 0, digestBytes);
+    return this.#chain.value();
   }
 }

@@ -1,6 +1,7 @@
 /** Keeps all disks of a run together below a limit that may change with the time of day. */
 import type { Clock } from '../context';
-import type { DiskReader, Extent } from './extent';
+import type { DiskReader } from './extent';
+import { through } from './forwarding-reader';
 
 /** A limit is looked at again at least this often while bytes wait for their turn. */
 const lookAgainMs = 1_000;
@@ -71,44 +72,10 @@ export class Pace {
 
 /** The same disk, read no faster than the run may. */
 export function paced(reader: DiskReader, pace: Pace, signal: AbortSignal): DiskReader {
-  return new PacedReader(reader, pace, signal);
-}
-
-class PacedReader implements DiskReader {
-  readonly #reader: DiskReader;
-  readonly #pace: Pace;
-  readonly #signal: AbortSignal;
-
-  constructor(reader: DiskReader, pace: Pace, signal: AbortSignal) {
-    this.#reader = reader;
-    this.#pace = pace;
-    this.#signal = signal;
-  }
-
-  get sizeBytes(): number {
-    return this.#reader.sizeBytes;
-  }
-
-  get changedBytes(): number {
-    return this.#reader.changedBytes;
-  }
-
-  get bytesRead(): number {
-    return this.#reader.bytesRead;
-  }
-
-  async *extents(): AsyncIterable<Extent> {
-    for await (const extent of this.#reader.extents()) {
-      await this.#pace.take(extent.data.length, this.#signal);
+  return through(reader, async function* (extents) {
+    for await (const extent of extents) {
+      await pace.take(extent.data.length, signal);
       yield extent;
     }
-  }
-
-  finish(): Promise<void> {
-    return this.#reader.finish();
-  }
-
-  abort(): Promise<void> {
-    return this.#reader.abort();
-  }
+  });
 }

@@ -12,8 +12,8 @@ interface Family {
   readonly children: ReadonlyMap<string, readonly VdiRecord[]>;
 }
 
-/** Read once per world: a pool has thousands of disks, and each of them would be searched for at every layer. */
-const families = new WeakMap<World, Family>();
+/** Read once per table of disks: a pool has thousands, and each of them would be searched for at every layer. */
+const families = new WeakMap<World['vdis'], Family>();
 
 export function chainOf(world: World, vdi: VdiRecord): readonly ChainLayer[] {
   const family = familyOf(world);
@@ -40,12 +40,12 @@ function isMergePending({ children }: Family, { uuid, managed }: VdiRecord): boo
   return !managed && only !== undefined && others.length === 0 && !only.managed;
 }
 
-function familyOf(world: World): Family {
-  const known = families.get(world);
+function familyOf({ vdis }: World): Family {
+  const known = families.get(vdis);
   if (known !== undefined) return known;
   const byUuid = new Map<string, VdiRecord>();
   const children = new Map<string, VdiRecord[]>();
-  for (const vdi of world.vdis.values()) {
+  for (const vdi of vdis.values()) {
     byUuid.set(vdi.uuid, vdi);
     const parent = parentOf(vdi);
     if (parent === undefined) continue;
@@ -54,7 +54,7 @@ function familyOf(world: World): Family {
     siblings.push(vdi);
   }
   const family = { byUuid, children };
-  families.set(world, family);
+  families.set(vdis, family);
   return family;
 }
 

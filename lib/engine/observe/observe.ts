@@ -21,7 +21,8 @@ import { droppedLeftovers, observeSource, sourceLeftovers } from './source';
 import { leftTasks } from './tasks';
 import { missingPermissions } from './permissions';
 import { observeTarget, targetLeftovers, undecidedDisks } from './target';
-import { byUuid, readWorld } from './world';
+import { byUuid } from './world';
+import type { Worlds } from './world-reader';
 import { observeXo } from './xo';
 
 export interface ObserveRequest {
@@ -30,6 +31,8 @@ export interface ObserveRequest {
   readonly run: string;
   readonly source: Pool;
   readonly target: Pool;
+  /** Shared by the VMs of a run. */
+  readonly worlds: Worlds;
   readonly signal: AbortSignal;
   /** That of this machine where absent. */
   readonly clock?: Clock;
@@ -44,11 +47,11 @@ export interface ObserveRequest {
  *   complete answer of the pool says so.
  */
 export async function observe(request: ObserveRequest): Promise<Observation> {
-  const { job, source, target, signal } = request;
+  const { job, source, target, worlds, signal } = request;
   const options: CallOptions = { signal };
   const [sourceWorld, targetWorld, missing, nowMs] = await Promise.all([
-    readWorld(source, options),
-    readWorld(target, options),
+    worlds.source.read(signal),
+    worlds.target.read(signal),
     missingPermissions(source, target, options),
     // Recovery points are as old as their source snapshots, by the source's clock.
     hasTiers(job.retention) ? source.serverTime(options) : null,

@@ -42,11 +42,21 @@ export function observeTarget(
     srType: sr.type,
     ...storageFacts(sr),
     freeBytes: freeBytes(sr),
-    reservedBytes: 0,
+    staged: stagedBytes(world, srRef),
+    reserved: [],
     replica: first === undefined ? null : toReplica(world, job, first.ref, first.vm, first.mark),
     rivals: rivals.map(({ ref, vm }) => vmId(ref, vm)),
     networks: [...world.networks].map(([ref, { uuid, name_label: name }]) => ({ ref, uuid, name })),
   };
+}
+
+/** What disks hold that are being filled on the SR, by any run of any job. */
+function stagedBytes(world: World, srRef: string): TargetObservation['staged'] {
+  return [...world.vdis.values()].flatMap((vdi) => {
+    const mark = vdi.SR === srRef ? stagingMark(vdi) : null;
+    if (mark === null) return [];
+    return [{ jobId: mark.job, sourceVm: mark.sourceVm, bytes: vdi.physical_utilisation }];
+  });
 }
 
 /** The mark that makes a VM the replica of (job, source VM, SR); a copied mark makes it nothing. */

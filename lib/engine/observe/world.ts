@@ -2,6 +2,7 @@
 import type {
   CallOptions,
   NetworkRecord,
+  ObjectsRead,
   Pool,
   SrRecord,
   TaskRecord,
@@ -26,12 +27,20 @@ export interface World {
   readonly tasks: Table<TaskRecord>;
 }
 
+export const worldClasses = ['VM', 'VDI', 'VBD', 'VIF', 'SR', 'network', 'task'] as const;
+
+export type ObjectsOfWorld = Pick<ObjectsRead, (typeof worldClasses)[number]>;
+
 /** Reads everything an attempt decides upon, in one call: all of it is of the same moment. */
 export async function readWorld(pool: Pool, options: CallOptions = {}): Promise<World> {
-  const objects = await pool.read(
-    { VM: 'all', VDI: 'all', VBD: 'all', VIF: 'all', SR: 'all', network: 'all', task: 'all' },
-    options,
-  );
+  const all = Object.fromEntries(worldClasses.map((name) => [name, 'all'] as const));
+  return toWorld(pool, await pool.read(all, options));
+}
+
+export function toWorld(
+  pool: { readonly name: string; readonly uuid: string },
+  objects: ObjectsOfWorld,
+): World {
   return {
     poolName: pool.name,
     poolUuid: pool.uuid,

@@ -7,12 +7,15 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { Ref } from '../../xapi';
+import { atMost } from '../../planner/bandwidth';
+import type { RateLimits } from '../../planner/bandwidth';
 import { planSeed } from '../../planner/seed';
 import type { TargetCommit } from '../../planner/keys';
 import type { SeedCommit, SeedJob, SeedPlan } from '../../planner/seed';
 import { segmentLimits } from '../data/write-segments';
 import type { SegmentLimits } from '../data/write-segments';
 import { ReplicationError } from '../errors';
+import { readingPace } from '../job-pace';
 import { acquireLock } from '../lock';
 import type { RunLock } from '../lock';
 import { assertQuiet } from '../steps/quiet';
@@ -43,6 +46,8 @@ export interface AttachSeedOptions extends SeedRequest {
   readonly manifest?: ReadonlyMap<string, BlockDigests>;
   readonly lockWaitMs?: number;
   readonly limits?: SegmentLimits;
+  /** How fast disks are read; absent: as fast as they can be. */
+  readonly rate?: RateLimits;
 }
 
 export interface AttachReport {
@@ -190,8 +195,12 @@ async function compareAndRepair(
   plan: SeedPlan,
   mode: VerifyMode,
 ): Promise<AttachReport['disks']> {
+  const { source, context, rate } = options;
+  const { clock, signal, emit } = context;
+  const limits = rate ?? atMost(null);
+  const pacing = await readingPace({ limits, clock, signal, emit }, source);
   const work: Verification = {
-    source: options.source,
+    source,
     target: options.target,
     jobId: options.job.jobId,
     plan,
@@ -199,7 +208,8 @@ async function compareAndRepair(
     sampleBytes: options.sampleBytes ?? sampleBytesDefault,
     manifest: options.manifest ?? null,
     limits: options.limits ?? segmentLimits,
-    context: options.context,
+    pacing,
+    context,
   };
   const verified = await verifyDisks(work);
   const wrong = verified.filter(({ differing }) => differing.size > 0);
@@ -211,6 +221,7 @@ async function compareAndRepair(
     );
   }
   for (const disk of wrong) await repairDisk(work, disk);
+  await pacing.nice?.finish();
   return verified.map(({ verification, differing }: VerifiedDisk) => ({
     ...verification,
     repairedBlocks: differing.size,

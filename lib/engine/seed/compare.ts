@@ -6,8 +6,9 @@
  * rest.
  */
 import type { DiskReader, Extent } from '../data/extent';
-import { blockCount, BlockSet, blocksOf, digestOf, isZeroBlock, seedBlockBytes } from './blocks';
-import type { Block } from './blocks';
+import { sideBySide } from '../data/side-by-side';
+import type { Stretch } from '../data/side-by-side';
+import { blockCount, blockLength, BlockSet, blocksOf, digestOf, isZeroBlock, seedBlockBytes } from './blocks';
 
 /** The digest of each block of a disk, null where it is all zeros; as written at the export. */
 export type BlockDigests = readonly (string | null)[];
@@ -23,8 +24,8 @@ export interface CompareOptions {
   readonly signal: AbortSignal;
   /** @param positionBytes how far on the disk */
   readonly onProgress: (positionBytes: number) => void;
-  /** Sees each whole block of the target, ascending; what is left out holds zeros. */
-  readonly onTarget?: (block: Extent) => void;
+  /** Sees everything that the target gives, ascending; what is left out holds zeros. */
+  readonly onTarget?: (piece: Extent) => void;
 }
 
 export interface Comparison {
@@ -33,7 +34,7 @@ export interface Comparison {
   readonly differing: BlockSet;
 }
 
-/** Reads both sides side by side, holding one block of each. On any failure both transfers are closed. */
+/** Reads both sides side by side, holding nothing. On any failure both transfers are closed. */
 export async function compareDisk(
   wanted: Wanted,
   target: DiskReader,
@@ -63,28 +64,29 @@ async function compareStreams(
   target: DiskReader,
   { sampleBytes, signal, onProgress, onTarget }: CompareOptions,
 ): Promise<Comparison> {
-  const differing = new BlockSet(blockCount(target.sizeBytes));
-  const left = new Cursor(blocksOf(source.extents(), source.sizeBytes));
-  const right = new Cursor(blocksOf(target.extents(), target.sizeBytes));
-  let readBytes = 0;
-  for (;;) {
+  const { sizeBytes } = target;
+  const differing = new BlockSet(blockCount(sizeBytes));
+  let blocks = 0;
+  /** Where the block ends that is being read. */
+  let endBytes = 0;
+  for await (const stretch of sideBySide(source.extents(), target.extents(), seedBlockBytes)) {
     signal.throwIfAborted();
-    const [a, b] = await Promise.all([left.peek(), right.peek()]);
-    if (a === null && b === null) break;
-    const index = Math.min(a?.index ?? Infinity, b?.index ?? Infinity);
-    const ofSource = a?.index === index ? left.take() : null;
-    const ofTarget = b?.index === index ? right.take() : null;
-    if (!sameContent(ofSource, ofTarget)) differing.add(index);
-    if (ofTarget !== null) onTarget?.({ offsetBytes: index * seedBlockBytes, data: ofTarget.data });
-    readBytes += seedBlockBytes;
-    const positionBytes = Math.min((index + 1) * seedBlockBytes, target.sizeBytes);
-    onProgress(positionBytes);
-    if (sampleBytes !== null && readBytes >= sampleBytes && positionBytes < target.sizeBytes) {
-      await Promise.all([left.close(), right.close()]);
-      return { comparedBytes: positionBytes, differing };
+    const { offsetBytes, lengthBytes } = stretch;
+    if (offsetBytes + lengthBytes > sizeBytes)
+      throw new RangeError(`data at ${String(offsetBytes)} lies behind the end of the disk`);
+    const index = Math.floor(offsetBytes / seedBlockBytes);
+    if (offsetBytes >= endBytes) {
+      if (blocks > 0) onProgress(endBytes);
+      if (sampleBytes !== null && blocks > 0 && blocks * seedBlockBytes >= sampleBytes)
+        return { comparedBytes: endBytes, differing };
+      blocks += 1;
+      endBytes = index * seedBlockBytes + blockLength(index, sizeBytes);
     }
+    if (!sameContent(stretch)) differing.add(index);
+    if (stretch.target !== null) onTarget?.({ offsetBytes, data: stretch.target });
   }
-  return { comparedBytes: target.sizeBytes, differing };
+  onProgress(sizeBytes);
+  return { comparedBytes: sizeBytes, differing };
 }
 
 async function compareDigests(
@@ -116,37 +118,9 @@ async function compareDigests(
   return { comparedBytes: target.sizeBytes, differing };
 }
 
-/** A block that a stream leaves out reads as zeros. */
-function sameContent(one: Block | null, other: Block | null): boolean {
-  if (one !== null && other !== null) return Buffer.compare(one.data, other.data) === 0;
-  const present = one ?? other;
-  return present === null || isZeroBlock(present.data);
-}
-
-/** Looks one block ahead. */
-class Cursor {
-  readonly #blocks: AsyncGenerator<Block>;
-  #ahead: Block | null | undefined;
-
-  constructor(blocks: AsyncGenerator<Block>) {
-    this.#blocks = blocks;
-  }
-
-  async peek(): Promise<Block | null> {
-    if (this.#ahead === undefined) {
-      const next = await this.#blocks.next();
-      this.#ahead = next.done === true ? null : next.value;
-    }
-    return this.#ahead;
-  }
-
-  take(): Block | null {
-    const block = this.#ahead ?? null;
-    if (block !== null) this.#ahead = undefined;
-    return block;
-  }
-
-  async close(): Promise<void> {
-    await this.#blocks.return(undefined);
-  }
+/** What a stream leaves out reads as zeros. */
+function sameContent({ source, target }: Stretch): boolean {
+  if (source !== null && target !== null) return Buffer.compare(source, target) === 0;
+  const present = source ?? target;
+  return present === null || isZeroBlock(present);
 }

@@ -1,5 +1,6 @@
 /** What the work on a seed is given from outside, and what it tells meanwhile. */
 import type { RunContext } from '../context';
+import type { NiceEvent, RateEvent } from '../events';
 
 export type SeedAction = 'attach' | 'detach' | 'export' | 'import';
 export type VerifyMode = 'none' | 'sampled' | 'full';
@@ -18,6 +19,8 @@ export interface DiskVerification {
 }
 
 export type SeedEvent =
+  | RateEvent
+  | NiceEvent
   | {
       readonly kind: 'seed-started';
       readonly action: SeedAction;

@@ -40,6 +40,7 @@ export async function exportArchive(
         { signal: context.signal },
       ),
       file,
+      options,
     );
     try {
       const disks = await readArchive(options, snapshot, transfer.body);

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { DiskExport, Ref } from '../../xapi';
 import type { ObservedDisk } from '../../planner/observation';
+import { Pace } from '../data/pace';
 import { openExportReader } from '../data/read-export';
 import { seedBlockBytes } from './blocks';
 import type { ExportedSnapshot, ExportSeedOptions, WrittenFiles } from './export';
@@ -84,7 +85,7 @@ async function exportDisk(
     const reader = await openExportReader(
       {
         openExport: async (request, callOptions) =>
-          copying(await source.openExport(request, callOptions), file),
+          copying(await source.openExport(request, callOptions), file, options),
       },
       {
         vdi: disk.vdi.ref as Ref<'VDI'>,
@@ -131,10 +132,16 @@ async function exportDisk(
   }
 }
 
-/** The same transfer, each piece written to the file before it is read on. */
-export function copying(transfer: DiskExport, file: Pick<PartialFile, 'write'>): DiskExport {
+/** The same transfer, each piece written to the file, and its time waited for, before it is read on. */
+export function copying(
+  transfer: DiskExport,
+  file: Pick<PartialFile, 'write'>,
+  { bytesPerSecond = null, context }: Pick<ExportSeedOptions, 'context'> & { bytesPerSecond?: number | null },
+): DiskExport {
+  const pace = new Pace(() => bytesPerSecond, context.clock);
   async function* pieces(): AsyncGenerator<Uint8Array> {
     for await (const piece of transfer.body) {
+      await pace.take(piece.length, context.signal);
       await file.write(piece);
       yield piece;
     }

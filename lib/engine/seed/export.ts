@@ -41,6 +41,8 @@ export interface ExportSeedOptions {
   readonly format: SeedFormat;
   /** Of an archive; single disks are not compressed. */
   readonly compression: SeedCompression;
+  /** How much of the stream is taken in a second; absent: as much as comes. */
+  readonly bytesPerSecond?: number;
   readonly context: SeedContext;
 }
 

@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import type { Pool, Ref } from '../../xapi';
 import { ReplicationError } from '../errors';
 import { copyDisk } from '../data/copy-disk';
+import { Pace } from '../data/pace';
 import type { DiskReader } from '../data/extent';
 import { SegmentWriter, segmentLimits } from '../data/write-segments';
 import type { SegmentLimits } from '../data/write-segments';
@@ -31,6 +32,8 @@ export interface ImportSeedOptions {
   /** By uuid, in any case. */
   readonly srUuid: string;
   readonly files: SeedFiles;
+  /** How much of the files' content is moved in a second; absent: as much as the pool takes. */
+  readonly bytesPerSecond?: number;
   readonly context: SeedContext;
   readonly limits?: SegmentLimits;
 }
@@ -92,7 +95,8 @@ async function bringIn(options: ImportSeedOptions, sr: Sr, contents: SeedContent
   assertRoom(sr, contents);
   const vm = found ?? (await makeVm(target, contents));
   context.emit({ kind: 'seed-started', action: 'import', vm: { uuid: vm.uuid, name: contents.name } });
-  const work: Work = { ...options, contents, sr, vm };
+  const pace = new Pace(() => options.bytesPerSecond ?? null, context.clock);
+  const work: Work = { ...options, contents, sr, vm, pace };
   const disks: ImportReport['disks'][number][] = [];
   for await (const { device, reader } of contents.readers()) {
     const disk = contents.disks.find((known) => known.device === device);
@@ -119,6 +123,8 @@ async function contentsFor({ files }: ImportSeedOptions, sr: Sr): Promise<SeedCo
 }
 
 interface Work extends ImportSeedOptions {
+  /** Of all disks together. */
+  readonly pace: Pace;
   readonly contents: SeedContents;
   readonly sr: Sr;
   readonly vm: CarriedVm;
@@ -178,6 +184,7 @@ async function send(work: Work, disk: FileDisk, reader: DiskReader, carried: Car
     zeros: sr.facts.zeroedDisks ? 'leave-out' : 'send-and-fill-gaps',
     resume: carried.resume === null ? null : { ...carried.resume, readsAgain: true },
     signal: context.signal,
+    pace: (bytes) => work.pace.take(bytes, context.signal),
     onProgress: () =>
       context.emit({
         kind: 'seed-progress',

@@ -1,12 +1,16 @@
 /** Compares the disks of a seed with the snapshot they are said to be, and sends what differs when asked to. */
-import type { Pool, Ref } from '../../xapi';
+import type { Pool, ReceivedBy, Ref } from '../../xapi';
 import { temporaryName } from '../../planner/marks';
 import type { SeedPair, SeedPlan } from '../../planner/seed';
 import type { DiskReader } from '../data/extent';
 import { openExportReader } from '../data/read-export';
+import { otherSideReceivedBy } from '../data/other-side';
+import { paced } from '../data/pace';
 import { SegmentWriter } from '../data/write-segments';
 import type { SegmentLimits } from '../data/write-segments';
+import type { JobPace } from '../job-pace';
 import { assertQuiet } from '../steps/quiet';
+import { whileReading } from '../steps/serving-hosts';
 import { blockLength, BlockSet, blocksOf, seedBlockBytes } from './blocks';
 import { compareDisk } from './compare';
 import type { BlockDigests, Comparison, Wanted } from './compare';
@@ -25,6 +29,7 @@ export interface Verification {
   /** Digests by device, where the source is not to be read. */
   readonly manifest: ReadonlyMap<string, BlockDigests> | null;
   readonly limits: SegmentLimits;
+  readonly pacing: JobPace;
   readonly context: SeedContext;
 }
 
@@ -59,23 +64,45 @@ async function compare(work: Verification, pair: SeedPair): Promise<Comparison> 
   const wanted = await openWanted(work, pair);
   let target: DiskReader;
   try {
-    target = await open(work, work.target, pair, 'target');
+    const isWhole = wanted.kind === 'source' && mode === 'full';
+    const receivedBy = isWhole ? otherSideReceivedBy(pair.target.sizeBytes) : 'this-thread';
+    target = await open(work, work.target, pair, 'target', receivedBy);
   } catch (error) {
     if (wanted.kind === 'source') await wanted.reader.abort();
     throw error;
   }
-  return compareDisk(wanted, target, {
-    sampleBytes: mode === 'sampled' ? work.sampleBytes : null,
-    signal: context.signal,
-    onProgress: (positionBytes) =>
-      context.emit({
-        kind: 'seed-progress',
-        phase: 'compare',
-        device: pair.device,
-        bytesDone: positionBytes,
-        bytesExpected: pair.target.sizeBytes,
-      }),
-  });
+  const { pace } = work.pacing;
+  const { signal } = context;
+  // Of two streams that are read side by side, one holds up the other.
+  const [left, right]: readonly [Wanted, DiskReader] =
+    wanted.kind === 'source'
+      ? [{ ...wanted, reader: paced(wanted.reader, pace, signal) }, target]
+      : [wanted, paced(target, pace, signal)];
+  const comparison = (): Promise<Comparison> =>
+    compareDisk(left, right, {
+      sampleBytes: mode === 'sampled' ? work.sampleBytes : null,
+      signal,
+      onProgress: (positionBytes) =>
+        context.emit({
+          kind: 'seed-progress',
+          phase: 'compare',
+          device: pair.device,
+          bytesDone: positionBytes,
+          bytesExpected: pair.target.sizeBytes,
+        }),
+    });
+  return wanted.kind === 'source' ? readingSource(work, pair, comparison) : comparison();
+}
+
+/** Its hosts are looked at meanwhile, where the job gives way to busy ones. */
+function readingSource<T>(
+  { source, pacing, context }: Verification,
+  pair: SeedPair,
+  read: () => Promise<T>,
+): Promise<T> {
+  const { vdi, sr } = pair.source;
+  const reader = { source, nice: pacing.nice, signal: context.signal };
+  return whileReading(reader, { vdi, srRef: sr.ref, method: 'export' }, read);
 }
 
 async function openWanted(work: Verification, pair: SeedPair): Promise<Wanted> {
@@ -89,6 +116,7 @@ function open(
   pool: Pool,
   pair: SeedPair,
   side: 'source' | 'target',
+  receivedBy: ReceivedBy = 'this-thread',
 ): Promise<DiskReader> {
   const disk = pair[side];
   return openExportReader(
@@ -99,6 +127,7 @@ function open(
       label: transferLabel(work, `${work.plan.vm.name} disk ${pair.device} read`),
       sizeBytes: disk.sizeBytes,
       name: disk.vdi.name,
+      receivedBy,
     },
     work.context.signal,
   );
@@ -118,7 +147,8 @@ function transferLabel({ plan, jobId, context }: Verification, text: string): st
 export async function repairDisk(work: Verification, { pair, differing }: VerifiedDisk): Promise<void> {
   const { context, target } = work;
   const { vdi, sr } = pair.target;
-  const reader = await open(work, work.source, pair, 'source');
+  const opened = await open(work, work.source, pair, 'source');
+  const reader = paced(opened, work.pacing.pace, context.signal);
   const writer = new SegmentWriter(
     target,
     {
@@ -137,7 +167,8 @@ export async function repairDisk(work: Verification, { pair, differing }: Verifi
     },
   );
   try {
-    await sendBlocks(work, pair, reader, writer, [...differing.indices()]);
+    const wanted = [...differing.indices()];
+    await readingSource(work, pair, () => sendBlocks(work, pair, reader, writer, wanted));
     await reader.finish();
     await writer.finish();
   } catch (error) {

@@ -59,10 +59,40 @@ export async function commitTarget(attempt: Attempt): Promise<void> {
   // One call replaces the mark of an unfinished point by the commit: there is no moment with neither or both.
   await target.call('VM.set_other_config', [
     ref,
-    { ...plain, ...replicaCopy, ...keys, 'xo:copy_of': swap.sourceSnapshot, ...encode.targetCommit(commit) },
+    {
+      ...plain,
+      ...replicaCopy,
+      ...keys,
+      'xo:copy_of': swap.sourceSnapshot,
+      ...encode.targetCommit(commit),
+      ...verifiedKeys(attempt, commit, nowMs),
+    },
   ]);
   attempt.made.commit = commit;
   attempt.made.point = { ref, uuid: point.record.uuid, name };
+}
+
+/** What the run read back of its own disks; nothing where it finishes another's exchange, or did not read all of them. */
+function verifiedKeys({ made }: Attempt, commit: TargetCommit, atMs: number): StringMap {
+  const found = commit.disks.map(({ device }) => ({ device, verified: made.verified.get(device) }));
+  const disks = found.flatMap(({ device, verified }) =>
+    verified === undefined ? [] : [{ device, ...verified }],
+  );
+  const [first] = disks;
+  if (first === undefined || disks.length < commit.disks.length) return {};
+  return encode.verified({
+    v: 1,
+    self: commit.self,
+    atMs,
+    mode: first.mode,
+    equal: true,
+    disks: disks.map(({ device, comparedBytes }) => ({
+      device,
+      against: 'source',
+      comparedBytes,
+      digest: null,
+    })),
+  });
 }
 
 /** Refs of the replica's disks by uuid. */

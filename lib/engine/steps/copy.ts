@@ -170,8 +170,11 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
         bytesExpected: reader.changedBytes,
       }),
   };
-  const result = await whileReading(attempt, { disk, method: copy.method }, () =>
-    settled(copyDisk(reader, writer, options), progress),
+  const { source, queues } = attempt;
+  const result = await whileReading(
+    { source, nice: queues.nice, signal },
+    { ...disk, method: copy.method },
+    () => settled(copyDisk(reader, writer, options), progress),
   );
   if (grains !== null) attempt.made.grains.set(copy.device, grains);
   // What a copy that is gone on with left out before it was interrupted is not known any more.

@@ -5,7 +5,8 @@ import type { Ref } from '../../xapi';
 import type { DiskCopy } from '../../planner/plan';
 import type { Attempt, TakenDisk } from '../attempt';
 import type { ResumeFrom } from '../data/copy-disk';
-import type { DiskReader, Extent } from '../data/extent';
+import type { DiskReader } from '../data/extent';
+import { through } from '../data/forwarding-reader';
 import { openExportReader } from '../data/read-export';
 import { openNbdReader } from '../data/read-nbd';
 import { ReplicationError } from '../errors';
@@ -46,57 +47,16 @@ export async function openSource(
     const reader = await attempt.queues.onStorage([disk.srRef], () =>
       openNbdReader(source, { ...common, startBytes }, signal),
     );
-    return new NotingReader(attempt, copy, reader);
+    // Failures on the way are noted, too.
+    return through(reader, async function* (extents) {
+      try {
+        yield* extents;
+      } catch (error) {
+        throw noted(attempt, copy, error);
+      }
+    });
   } catch (error) {
     throw noted(attempt, copy, error);
-  }
-}
-
-/** Notes failures of NBD on the way, too. */
-class NotingReader implements DiskReader {
-  readonly #attempt: Attempt;
-  readonly #copy: DiskCopy;
-  readonly #reader: DiskReader;
-
-  constructor(attempt: Attempt, copy: DiskCopy, reader: DiskReader) {
-    this.#attempt = attempt;
-    this.#copy = copy;
-    this.#reader = reader;
-  }
-
-  get sizeBytes(): number {
-    return this.#reader.sizeBytes;
-  }
-
-  get changedBytes(): number {
-    return this.#reader.changedBytes;
-  }
-
-  get bytesRead(): number {
-    return this.#reader.bytesRead;
-  }
-
-  async *extents(): AsyncIterable<Extent> {
-    const pieces = this.#reader.extents()[Symbol.asyncIterator]();
-    try {
-      for (;;) {
-        const next = await pieces.next().catch((error: unknown) => {
-          throw noted(this.#attempt, this.#copy, error);
-        });
-        if (next.done === true) return;
-        yield next.value;
-      }
-    } finally {
-      await pieces.return?.();
-    }
-  }
-
-  finish(): Promise<void> {
-    return this.#reader.finish();
-  }
-
-  abort(): Promise<void> {
-    return this.#reader.abort();
   }
 }
 

@@ -1,24 +1,27 @@
 /** Tells whoever gives way to busy hosts which of them a disk is read from. */
 import type { ObjectsRead, Pool, Ref, ServingHost } from '../../xapi';
 import type { TransferMethod } from '../../planner/plan';
-import type { Attempt, TakenDisk } from '../attempt';
 import { nbdLimits } from '../data/read-nbd';
 import type { NiceKeeper } from '../nice';
 
+interface Reader {
+  readonly source: Pool;
+  /** Null: nobody gives way. */
+  readonly nice: NiceKeeper | null;
+  readonly signal: AbortSignal;
+}
+
 interface Reading {
-  readonly disk: TakenDisk;
+  readonly vdi: { readonly ref: string; readonly name: string };
+  readonly srRef: string;
   readonly method: TransferMethod;
 }
 
 /** Runs `work`, which reads the disk that was opened. Throws only what `work` does. */
-export async function whileReading<T>(
-  attempt: Attempt,
-  reading: Reading,
-  work: () => Promise<T>,
-): Promise<T> {
-  const { nice } = attempt.queues;
+export async function whileReading<T>(reader: Reader, reading: Reading, work: () => Promise<T>): Promise<T> {
+  const { nice } = reader;
   if (nice === null) return work();
-  const leave = nice.readsFrom(await hostsOf(attempt, reading, nice));
+  const leave = nice.readsFrom(await hostsOf(reader, reading, nice));
   try {
     return await work();
   } finally {
@@ -28,18 +31,18 @@ export async function whileReading<T>(
 
 /** A look that fails fails nothing else. */
 async function hostsOf(
-  { source, context: { signal } }: Attempt,
-  { disk, method }: Reading,
+  { source, signal }: Reader,
+  { vdi, srRef, method }: Reading,
   nice: NiceKeeper,
 ): Promise<readonly ServingHost[]> {
-  const where = `the host of disk "${disk.vdi.name}"`;
+  const where = `the host of disk "${vdi.name}"`;
   try {
     if (method === 'nbd') {
-      const hosts = await hostsOverNbd(source, disk, signal);
+      const hosts = await hostsOverNbd(source, vdi.ref, signal);
       if (hosts.length === 0) nice.cannotTell(where, 'no host is known at the address that serves it');
       return hosts;
     }
-    const host = await source.transferHost(disk.srRef as Ref<'SR'>, { signal });
+    const host = await source.transferHost(srRef as Ref<'SR'>, { signal });
     return host === null ? [] : [host];
   } catch (error) {
     // Whoever reads the disk hears of a wish to stop, and closes it.
@@ -49,12 +52,8 @@ async function hostsOf(
 }
 
 /** Connections go to the first addresses that the pool names, round and round. */
-async function hostsOverNbd(
-  source: Pool,
-  { vdi }: TakenDisk,
-  signal: AbortSignal,
-): Promise<readonly ServingHost[]> {
-  const infos = await source.call('VDI.get_nbd_info', [vdi.ref as Ref<'VDI'>], { signal });
+async function hostsOverNbd(source: Pool, vdi: string, signal: AbortSignal): Promise<readonly ServingHost[]> {
+  const infos = await source.call('VDI.get_nbd_info', [vdi as Ref<'VDI'>], { signal });
   const used = new Set(infos.slice(0, nbdLimits.connections).map(({ address }) => address));
   return hostsAt(used, await source.read({ host: 'all', PIF: 'all' }, { signal }));
 }

@@ -2,13 +2,14 @@
  * Reads a staging disk back before it becomes part of anything: what a job that verifies its runs asks for. A disk that
  * differs is abandoned with its progress, so that the next attempt copies it anew, and never becomes a recovery point.
  */
-import type { Pool, Ref } from '../../xapi';
+import type { Pool, ReceivedBy, Ref } from '../../xapi';
 import { temporaryName } from '../../planner/marks';
 import type { BaseDisk, DiskCopy } from '../../planner/plan';
 import type { VerifyMode } from '../../planner/verify';
 import type { Attempt, StagedDisk, TakenDisk } from '../attempt';
 import type { DiskReader } from '../data/extent';
 import { GrainIndex } from '../data/grain-index';
+import { otherSideReceivedBy } from '../data/other-side';
 import { paced } from '../data/pace';
 import { openExportReader } from '../data/read-export';
 import { ReplicationError, StalePlan } from '../errors';
@@ -38,7 +39,9 @@ export async function verifyStagedDisk(attempt: Attempt, copy: DiskCopy, mode: V
       hint: 'the disk was abandoned and is copied anew; where this comes again, suspect the storage or memory of a host',
     });
   }
-  context.emit({ kind: 'disk-verified', vm, device: copy.device, mode, comparedBytes: found.comparedBytes });
+  const { comparedBytes } = found;
+  made.verified.set(copy.device, { mode, comparedBytes });
+  context.emit({ kind: 'disk-verified', vm, device: copy.device, mode, comparedBytes });
 }
 
 interface Work {
@@ -67,14 +70,20 @@ async function compare(attempt: Attempt, work: Work): Promise<Found> {
     });
   const whole = mode === 'full' || mayHaveLeftOut(attempt, work);
   const base = whole ? null : await readableBase(attempt, copy);
-  const [source, target] = await openBoth(attempt, work, base);
+  const [source, target] = await openBoth(attempt, work, base, whole);
   const { signal } = context;
   // Reading back is reading, too: all that a run reads from the source keeps to its limit.
-  const own = paced(source, attempt.queues.pace, signal);
-  return whileReading(attempt, { disk, method: 'export' }, () => {
+  const { pace, nice } = attempt.queues;
+  const own = paced(source, pace, signal);
+  return whileReading({ source: attempt.source, nice, signal }, { ...disk, method: 'export' }, () => {
     if (base === null) {
       const sample = whole ? null : sampleBytes;
-      return compareWithSource(own, target, { sampleBytes: sample, signal, onProgress });
+      return compareWithSource(own, target, {
+        sampleBytes: sample,
+        takeDigest: false,
+        signal,
+        onProgress,
+      });
     }
     const sent = attempt.made.sent.get(copy.device) ?? 'all';
     const mayMiss = (index: number): boolean => sent !== 'all' && !sent.has(index);
@@ -105,6 +114,7 @@ async function openBoth(
   attempt: Attempt,
   work: Work,
   bases: BaseDisk | null,
+  whole: boolean,
 ): Promise<readonly [DiskReader, DiskReader]> {
   const { copy, disk, staged } = work;
   const source = await open(attempt, attempt.source, {
@@ -113,6 +123,7 @@ async function openBoth(
     base: bases?.sourceVdi.ref,
     sizeBytes: disk.sizeBytes,
     device: copy.device,
+    receivedBy: 'this-thread',
   });
   try {
     const target = await open(attempt, attempt.target, {
@@ -121,6 +132,7 @@ async function openBoth(
       base: bases?.pointVdi.ref,
       sizeBytes: staged.sizeBytes,
       device: copy.device,
+      receivedBy: whole ? otherSideReceivedBy(staged.sizeBytes) : 'this-thread',
     });
     return [source, target];
   } catch (error) {
@@ -135,12 +147,13 @@ interface Opened {
   readonly base: string | undefined;
   readonly sizeBytes: number;
   readonly device: string;
+  readonly receivedBy: ReceivedBy;
 }
 
 function open(
   attempt: Attempt,
   pool: Pool,
-  { vdi, sr, base, sizeBytes, device }: Opened,
+  { vdi, sr, base, sizeBytes, device, receivedBy }: Opened,
 ): Promise<DiskReader> {
   const { job, vm, context } = attempt;
   const label = temporaryName(
@@ -156,6 +169,7 @@ function open(
       label,
       sizeBytes,
       name: vdi.name,
+      receivedBy,
     },
     context.signal,
   );

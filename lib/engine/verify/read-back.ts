@@ -1,7 +1,7 @@
 /** Reads one disk back and holds it against its yardstick. */
-import { ContentDigest } from '../data/digest';
+import { setImmediate } from 'node:timers/promises';
+import { DiskDigest } from '../data/disk-digest';
 import type { DiskReader, Extent } from '../data/extent';
-import { fillGaps, gather, newPieceBuffer } from '../data/grains';
 import { blockCount, blockLength, blocksOf, seedBlockBytes } from '../seed/blocks';
 import { compareDisk } from '../seed/compare';
 
@@ -13,6 +13,11 @@ export interface ReadBackOptions {
   readonly onProgress: (bytesDone: number) => void;
 }
 
+export interface CompareWithSourceOptions extends ReadBackOptions {
+  /** Also digest the content, where all of it is read: half as much work again. */
+  readonly takeDigest: boolean;
+}
+
 export interface ReadBack {
   /** `beginning`: every byte before `comparedBytes`; `random`: blocks from all over the disk. */
   readonly sample: 'whole' | 'beginning' | 'random';
@@ -20,30 +25,31 @@ export interface ReadBack {
   readonly differingBlocks: number;
   /** Where the first block that differs begins; null where none does, or where only a digest tells. */
   readonly firstDifferenceBytes: number | null;
-  /** Digest of the whole content as the recovery point has it; null where not all was read. */
+  /** Digest of the whole content as the recovery point has it; null where not all was read, or nobody asked. */
   readonly digest: string | null;
 }
 
-/** Side by side, block by block. On any failure both transfers are closed. */
+/** Side by side, byte by byte. On any failure both transfers are closed. */
 export async function compareWithSource(
   source: DiskReader,
   target: DiskReader,
-  { sampleBytes, signal, onProgress }: ReadBackOptions,
+  { sampleBytes, signal, onProgress, takeDigest }: CompareWithSourceOptions,
 ): Promise<ReadBack> {
-  const digest = new ContentDigest(true);
+  const digest = takeDigest && sampleBytes === null ? new DiskDigest(target.sizeBytes, false) : null;
   const { comparedBytes, differing } = await compareDisk({ kind: 'source', reader: source }, target, {
     sampleBytes,
     signal,
     onProgress,
-    ...(sampleBytes === null ? { onTarget: (block: Extent) => void digest.update(block) } : {}),
+    ...(digest === null ? {} : { onTarget: (piece: Extent) => digest.add(piece) }),
   });
+  digest?.zerosUntil(target.sizeBytes);
   const [first] = differing.indices();
   return {
     sample: comparedBytes === target.sizeBytes ? 'whole' : 'beginning',
     comparedBytes,
     differingBlocks: differing.size,
     firstDifferenceBytes: first === undefined ? null : first * seedBlockBytes,
-    digest: sampleBytes === null ? digest.value() : null,
+    digest: digest?.values().sparse ?? null,
   };
 }
 
@@ -58,31 +64,43 @@ export async function compareWithDigest(
   target: DiskReader,
   { signal, onProgress }: ReadBackOptions,
 ): Promise<ReadBack> {
-  const sparse = new ContentDigest(true);
-  const whole = new ContentDigest(false);
+  const { sizeBytes } = target;
+  const digest = new DiskDigest(sizeBytes, true);
   try {
-    const memory = newPieceBuffer();
-    const content = fillGaps(target.extents(), target.sizeBytes);
-    for await (const piece of gather(content, { take: () => memory })) {
-      signal.throwIfAborted();
-      sparse.update(piece);
-      whole.update(piece);
-      onProgress(piece.offsetBytes + piece.data.length);
+    for await (const piece of target.extents()) {
+      await takeZeros(digest, piece.offsetBytes, signal);
+      digest.add(piece);
+      onProgress(digest.reachedBytes);
     }
+    await takeZeros(digest, sizeBytes, signal);
+    onProgress(sizeBytes);
     await target.finish();
   } catch (error) {
     await target.abort();
     throw error;
   }
-  const digest = sparse.value();
-  const equal = digest === wanted || whole.value() === wanted;
+  const { sparse, whole } = digest.values();
+  const equal = sparse === wanted || whole === wanted;
   return {
     sample: 'whole',
-    comparedBytes: target.sizeBytes,
-    differingBlocks: equal ? 0 : blockCount(target.sizeBytes),
+    comparedBytes: sizeBytes,
+    differingBlocks: equal ? 0 : blockCount(sizeBytes),
     firstDifferenceBytes: null,
-    digest,
+    digest: sparse,
   };
+}
+
+/** So much takes some milliseconds: of a disk of terabytes in which nothing is written, all of it would take a minute. */
+const zerosAtOnceBytes = 128 * 1024 * 1024;
+
+async function takeZeros(digest: DiskDigest, endBytes: number, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  while (endBytes - digest.reachedBytes > zerosAtOnceBytes) {
+    digest.zerosUntil(digest.reachedBytes + zerosAtOnceBytes);
+    await setImmediate();
+    signal.throwIfAborted();
+  }
+  digest.zerosUntil(endBytes);
 }
 
 /**

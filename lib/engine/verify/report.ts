@@ -1,6 +1,6 @@
 /** What a verification found, for people, `--json` and metrics. */
 import type { VerifyMode } from '../../planner/verify';
-import type { ErrorSummary } from '../events';
+import type { ErrorSummary, NiceEvent, RateEvent } from '../events';
 
 export interface VerifiedDiskReport {
   readonly device: string;
@@ -45,6 +45,8 @@ export interface VerifyReport {
 
 /** Progress of a verification. */
 export type VerifyEvent =
+  | RateEvent
+  | NiceEvent
   | {
       readonly kind: 'verify-point-started';
       readonly vm: PointVerification['vm'];

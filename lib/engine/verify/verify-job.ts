@@ -5,10 +5,14 @@
  * destroys a point meanwhile ends its verification, which says so.
  */
 import type { CallOptions, Pool } from '../../xapi';
+import { rateLimits } from '../../planner/bandwidth';
+import type { RateWish } from '../../planner/bandwidth';
 import type { JobDefinition } from '../../planner/job';
 import type { VerifyMode } from '../../planner/verify';
 import type { Clock } from '../context';
 import { ReplicationError } from '../errors';
+import { readingPace } from '../job-pace';
+import type { JobPace } from '../job-pace';
 import { listReplicas } from '../replicas';
 import type { RecoveryPointSummary, ReplicaSummary } from '../replicas';
 import type { PointVerification, VerifyEvent, VerifyReport } from './report';
@@ -25,7 +29,14 @@ export interface VerifyJobOptions {
   readonly mode: VerifyMode;
   /** Of each disk, in a sample. */
   readonly sampleBytes: number;
+  /** How fast each of the two pools is read; as the job is where absent. */
+  readonly rate?: RateWish;
   readonly context: VerifyContext;
+}
+
+/** One verification under way. */
+export interface Verifying extends VerifyJobOptions {
+  readonly pacing: JobPace;
 }
 
 export interface VerifyContext {
@@ -48,10 +59,14 @@ export async function verifyJob(options: VerifyJobOptions): Promise<VerifyReport
   const replicas = await listReplicas(target, job.jobId, call);
   const chosen = choose(options, replicas);
   const points: PointVerification[] = [];
+  const { clock, signal, emit } = context;
+  const limits = rateLimits(job.limits, options.rate ?? 'as the job');
+  const pacing = await readingPace({ limits, clock, signal, emit }, options.source);
   for (const { replica, point } of chosen) {
     context.signal.throwIfAborted();
-    points.push(await verifyPoint(options, replica, point));
+    points.push(await verifyPoint({ ...options, pacing }, replica, point));
   }
+  await pacing.nice?.finish();
   return {
     job: { id: job.jobId, name: job.name },
     ok: points.length > 0 && points.every(({ outcome }) => outcome.kind === 'equal'),

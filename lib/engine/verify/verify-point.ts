@@ -3,24 +3,27 @@ import { isNullRef, XapiError } from '../../xapi';
 import type { Pool, Ref, VdiRecord } from '../../xapi';
 import { decode, encode, keys, own } from '../../planner/keys';
 import type { TargetCommit, VerifiedMark } from '../../planner/keys';
-import { chanceOfFinding, sampleBlocks, yardstickOf } from '../../planner/verify';
+import { chanceOfFinding, sampleBlocks, wholeDigestOf, yardstickOf } from '../../planner/verify';
 import type { VerifiableDisk, Yardstick } from '../../planner/verify';
 import type { DiskReader } from '../data/extent';
+import { otherSideReceivedBy } from '../data/other-side';
+import { paced } from '../data/pace';
 import { openExportReader } from '../data/read-export';
 import { isServedOverNbd, openNbdReader } from '../data/read-nbd';
 import { ReplicationError } from '../errors';
 import type { RecoveryPointSummary, ReplicaSummary } from '../replicas';
 import { summarise } from '../replicate-vm';
 import { blockCount, seedBlockBytes } from '../seed/blocks';
+import { whileReading } from '../steps/serving-hosts';
 import { compareChosen, compareWithDigest, compareWithSource, rangesOf } from './read-back';
 import type { ReadBack } from './read-back';
 import { outcomeOfDisks } from './report';
 import type { PointOutcome, PointVerification, VerifiedDiskReport } from './report';
-import type { VerifyJobOptions } from './verify-job';
+import type { Verifying } from './verify-job';
 
 /** Never throws but when it is told to stop: what went wrong is the outcome. */
 export async function verifyPoint(
-  options: VerifyJobOptions,
+  options: Verifying,
   replica: ReplicaSummary,
   { uuid, name, takenAtMs }: RecoveryPointSummary,
 ): Promise<PointVerification> {
@@ -44,7 +47,7 @@ export async function verifyPoint(
 }
 
 interface Work {
-  readonly options: VerifyJobOptions;
+  readonly options: Verifying;
   readonly vm: PointVerification['vm'];
   /** Of the recovery point. */
   readonly uuid: string;
@@ -106,7 +109,7 @@ async function compareDiskOf(
   };
   const yardstick = yardstickOf(known, mode);
   if (yardstick.kind === 'nothing') return { report: notCompared(known, yardstick.reason), digest: null };
-  const found = await readBack(work, device, pointVdi, yardstick);
+  const found = await readBack(work, known, pointVdi, yardstick);
   const blocks = blockCount(known.sizeBytes);
   const report: VerifiedDiskReport = {
     device,
@@ -119,7 +122,8 @@ async function compareDiskOf(
     firstDifferenceBytes: found.firstDifferenceBytes,
     reason: '',
   };
-  return { report, digest: found.digest };
+  // What is found equal to the source has the digest that is recorded of it.
+  return { report, digest: found.digest ?? known.verifiedDigest };
 }
 
 interface FoundVdi {
@@ -152,13 +156,15 @@ function notCompared({ device, sizeBytes }: VerifiableDisk, reason: string): Ver
 
 async function readBack(
   work: Work,
-  device: string,
+  known: VerifiableDisk,
   pointVdi: FoundVdi,
   yardstick: Exclude<Yardstick, { kind: 'nothing' }>,
 ): Promise<ReadBack> {
-  const { source, target, mode, sampleBytes, context } = work.options;
+  const { source, target, mode, sampleBytes, pacing, context } = work.options;
+  const { pace, nice } = pacing;
   const { signal } = context;
   const { record } = pointVdi;
+  const { device } = known;
   const label = `xenrepl ${context.runId} verifies ${work.vm.name} disk ${device}`;
   const options = {
     sampleBytes: mode === 'sampled' ? sampleBytes : null,
@@ -182,15 +188,25 @@ async function readBack(
     });
     if (found !== null) return found;
   }
-  const shared = { label, sizeBytes: record.virtual_size };
-  const open = (pool: Pool, vdi: string, sr: string, name: string): ReturnType<typeof openExportReader> =>
-    openExportReader(pool, { vdi: vdi as Ref<'VDI'>, sr: sr as Ref<'SR'>, name, ...shared }, signal);
-  const ofPoint = await open(target, pointVdi.ref, record.SR, record.name_label);
-  if (yardstick.kind === 'digest') return compareWithDigest(yardstick.digest, ofPoint, options);
+  const { virtual_size: sizeBytes, SR: sr, name_label: name } = record;
+  const isWhole = yardstick.kind === 'source' && mode === 'full';
+  const receivedBy = isWhole ? otherSideReceivedBy(sizeBytes) : 'this-thread';
+  const ofPoint = await openExportReader(
+    target,
+    { vdi: pointVdi.ref, sr, name, label, sizeBytes, receivedBy },
+    signal,
+  );
+  if (yardstick.kind === 'digest')
+    return compareWithDigest(yardstick.digest, paced(ofPoint, pace, signal), options);
   try {
     if (source === null) throw new RangeError('a source disk without a source pool');
-    const ofSource = await open(source, yardstick.vdi.ref, yardstick.srRef, yardstick.vdi.name);
-    return await compareWithSource(ofSource, ofPoint, options);
+    const { vdi, srRef } = yardstick;
+    const wanted = { vdi: vdi.ref as Ref<'VDI'>, sr: srRef as Ref<'SR'>, name: vdi.name, label, sizeBytes };
+    const ofSource = paced(await openExportReader(source, wanted, signal), pace, signal);
+    const comparison = { ...options, takeDigest: wholeDigestOf(known) === null };
+    return await whileReading({ source, nice, signal }, { vdi, srRef, method: 'export' }, () =>
+      compareWithSource(ofSource, ofPoint, comparison),
+    );
   } catch (error) {
     await ofPoint.abort();
     throw error;
@@ -208,7 +224,8 @@ interface RandomSample {
 /** Blocks from all over the disk, or null where not both pools serve NBD: an export can only be read from its start. */
 async function compareAtRandom(sample: RandomSample): Promise<ReadBack | null> {
   const { work, source, pointVdi, yardstick, onProgress } = sample;
-  const { target, sampleBytes, context } = work.options;
+  const { target, sampleBytes, pacing, context } = work.options;
+  const { pace, nice } = pacing;
   const { signal } = context;
   const sourceVdi = yardstick.vdi.ref as Ref<'VDI'>;
   const served = [
@@ -228,7 +245,10 @@ async function compareAtRandom(sample: RandomSample): Promise<ReadBack | null> {
     await ofPoint.abort();
     throw error;
   }
-  return compareChosen(indices, ofSource, ofPoint, { signal, onProgress });
+  const { vdi, srRef } = yardstick;
+  return whileReading({ source, nice, signal }, { vdi, srRef, method: 'nbd' }, () =>
+    compareChosen(indices, paced(ofSource, pace, signal), ofPoint, { signal, onProgress }),
+  );
 }
 
 /** A pool that does not tell, as to an account that may not ask, is read by export. */

@@ -71,15 +71,16 @@ test('after a run: age by the clock of the target, recovery points newest first;
   const replicas = await pools.called(['replicas', ...target]);
   expect(masked(replicas.stdout)).toMatchInlineSnapshot(`
     "db1 (<uuid 1>): ready, job "site", SR <uuid 2>
-      AS OF  KIND  DISKS  SIZE  RECOVERY POINT
-      <time>  delta  2  96.0 MiB  <uuid 3>
-      <time>  full  2  96.0 MiB  <uuid 4>
+      AS OF  KIND  DISKS  SIZE  VERIFIED  RECOVERY POINT
+      <time>  delta  2  96.0 MiB  no  <uuid 3>
+      <time>  full  2  96.0 MiB  no  <uuid 4>
     "
   `);
   const { replicas: data } = JSON.parse(
     (await pools.called(['replicas', ...target, '--job', jobId, '--json'])).stdout,
   ) as ReplicasDocument;
   expect(data[0]?.points.map(({ kind }) => kind)).toEqual(['delta', 'full']);
+  expect(data[0]?.points.map(({ verified }) => verified)).toEqual([null, null]);
   expect(data[0]?.points[0]?.disks.map(({ device }) => device).toSorted()).toEqual(['0', '1']);
 });
 
@@ -156,6 +157,7 @@ interface ReplicasDocument {
   readonly replicas: readonly {
     readonly points: readonly {
       readonly kind: string;
+      readonly verified: unknown;
       readonly disks: readonly { readonly device: string }[];
     }[];
   }[];

@@ -39,6 +39,7 @@ const disk = z.strictObject({
   readBytes: count,
   sentBytes: count,
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  verified: z.strictObject({ mode: z.enum(['sampled', 'full']), comparedBytes: count }).nullable(),
 });
 
 const vmReport = z.strictObject({

@@ -108,6 +108,22 @@ test('the whole way: exported, imported, attached, and the first run is a delta'
   await nextRunIsDelta(site, target);
 });
 
+test('how fast it may be is said with a unit, or nothing is done', async () => {
+  await using site = await pools();
+  const vm = await site.site.source.control.vmUuid('db1');
+  const to = ['seed', 'export', '--source-pool', 'source', '--vm', vm, '--format', 'vhd', '--to', 'usb'];
+  const from = ['seed', 'import', '--target-pool', 'target', '--sr', 'target-sr', '--from', 'usb'];
+  for (const refused of [
+    [...to, '--limit', '1000'],
+    [...from, '--limit', '-1MiB'],
+  ]) {
+    const { code, stderr } = await site.called(refused);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('--limit')]);
+  }
+  expect((await site.called([...to, '--limit', '512MiB/s'])).code).toBe(0);
+  expect((await site.called([...from, '--limit', '512MiB'])).code).toBe(0);
+});
+
 /** Neither a plan nor a run does anything: a job that leaves the first copy to a seed never sends it by itself. */
 async function waitsForItsSeed(site: Pools): Promise<void> {
   await site.site.source.control.resetCounters();

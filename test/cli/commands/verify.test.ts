@@ -1,3 +1,4 @@
+import { jobDefaults } from '../../../lib/planner/job';
 import { compareNewest, disksOf } from '../../engine/inspect';
 import { guestWrites } from '../../engine/site';
 import { masked, Pools } from '../pools';
@@ -73,4 +74,16 @@ test('a size without a unit, or two kinds at once, is a mistake of usage', async
   await using pools = await Pools.start();
   expect((await pools.called(['verify', ...ofJob, '--sampled', '4096'])).code).toBe(2);
   expect((await pools.called(['verify', ...ofJob, '--full', '--sampled'])).code).toBe(2);
+});
+
+test('the limits of the job are told, and can be put aside or replaced, not both', async () => {
+  await using pools = await replicated();
+  await pools.storeJob({ limits: { ...jobDefaults.limits, bytesPerSecond: 1024 ** 3 } });
+  expect((await pools.called(['verify', ...ofJob])).stderr).toBe(
+    'note: reads at most 1.0 GiB/s of either pool; --limit and --no-limits change that\n',
+  );
+  expect((await pools.called(['verify', ...ofJob, '--limit', '512MiB/s'])).stderr).toContain('512.0 MiB/s');
+  expect((await pools.called(['verify', ...ofJob, '--no-limits'])).stderr).toBe('');
+  expect((await pools.called(['verify', ...ofJob, '--no-limits', '--limit', '1GiB'])).code).toBe(2);
+  expect((await pools.called(['verify', ...ofJob, '--limit', '1000'])).code).toBe(2);
 });

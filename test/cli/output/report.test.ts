@@ -14,6 +14,7 @@ const disks = [
     readBytes: 2.1 * mib,
     sentBytes: mib,
     digest: 'd',
+    verified: null,
   },
   {
     device: '1',
@@ -24,6 +25,7 @@ const disks = [
     readBytes: 3072,
     sentBytes: 0,
     digest: 'd',
+    verified: null,
   },
 ] as const;
 

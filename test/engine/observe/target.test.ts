@@ -80,7 +80,8 @@ describe('the SR', () => {
       srType: 'nfs',
       allocation: 'thin',
       freeBytes: 600,
-      reservedBytes: 0,
+      staged: [],
+      reserved: [],
       networks: [{ uuid: 'net-1', name: 'dr-lan' }],
     });
   });

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { listReplicas } from '../../../lib/engine';
 import type { JobDefinition, JobTransfer } from '../../../lib/planner/job';
 import { jobDefaults, keepLatest } from '../../../lib/planner/job';
 import { compareNewest, leftovers } from '../inspect';
@@ -33,6 +34,15 @@ function verifiedIn({ events }: RunOutcome): readonly unknown[] {
     .sort();
 }
 
+/** What stands on the new recovery point, and in the report. */
+async function keptIn(site: Site, { report }: RunOutcome): Promise<readonly unknown[]> {
+  const [vm] = report.vms;
+  const point = vm?.outcome.kind === 'replicated' ? vm.outcome.point.uuid : '';
+  const [replica] = await listReplicas(await site.connect('target'), report.job.id);
+  const verified = replica?.points.find(({ uuid }) => uuid === point)?.verified ?? null;
+  return [verified && [verified.mode, verified.equal], ...(vm?.disks ?? []).map((disk) => disk.verified)];
+}
+
 async function expectEqual(site: Site, { report }: RunOutcome): Promise<void> {
   expect(report.ok).toBe(true);
   for (const { source, target } of await compareNewest(site, report)) expect(target).toBe(source);
@@ -44,6 +54,7 @@ test('without verification a byte that arrives wrong becomes content: what the o
   await corruptUpload(site);
   const run = await site.run(await site.job());
   expect(run.report.ok).toBe(true);
+  expect(await keptIn(site, run)).toEqual([null, null, null]);
   expect((await compareNewest(site, run.report)).some(({ source, target }) => source !== target)).toBe(true);
 });
 
@@ -56,6 +67,8 @@ test.each(['full', 'sampled'] as const)('%s: a first copy and a delta are read b
     ['1', 64],
   ]);
   await expectEqual(site, first);
+  const of = (comparedMib: number): unknown => ({ mode: verify, comparedBytes: comparedMib * mib });
+  expect(await keptIn(site, first)).toEqual([[verify, true], of(32), of(64)]);
   await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 4 * mib, lengthBytes: 4096, fill: 9 }]);
   const second = await site.run(job);
   expect(second.report.vms[0]?.outcome).toMatchObject({ copyKind: 'delta' });
@@ -71,6 +84,8 @@ test.each(['full', 'sampled'] as const)('%s: a first copy and a delta are read b
         ],
   );
   await expectEqual(site, second);
+  const read = verify === 'full' ? [of(32), of(64)] : [of(2), of(0)];
+  expect(await keptIn(site, second)).toEqual([[verify, true], ...read]);
 });
 
 test.each(['full', 'sampled'] as const)('%s: what arrives wrong is found and copied anew', async (verify) => {

@@ -4,6 +4,7 @@ import type { VerifyJobOptions, VerifyReport } from '../../../lib/engine';
 import type { JobDefinition } from '../../../lib/planner/job';
 import { keepLatest } from '../../../lib/planner/job';
 import { decode, own } from '../../../lib/planner/keys';
+import type { SimulatorSpec } from '../../../lib/simulator';
 import { disksOf } from '../inspect';
 import { defaultSpec, guestWrites, Site } from '../site';
 
@@ -135,9 +136,101 @@ describe('without the source snapshot', () => {
       'the source pool does not answer, and no digest of the whole disk was recorded',
     );
     expect((await verified(site, job)).ok).toBe(true);
+    // A sample in between proves less: it takes nothing away.
+    expect((await verified(site, job, { mode: 'sampled', sampleBytes: 4 * mib })).ok).toBe(true);
     expect(summary(await verified(site, job, { source: null }))).toEqual([
       ['equal', '0 digest 0', '1 digest 0'],
     ]);
+  });
+});
+
+describe('a disk that is large enough for a thread of its own', () => {
+  const large: SimulatorSpec = {
+    ...defaultSpec,
+    pools: defaultSpec.pools.map((pool) => ({
+      ...pool,
+      vms: pool.vms.map((vm) => ({
+        ...vm,
+        disks: [{ device: 0, name: 'root', sizeBytes: 320 * mib, sr: 'source-sr' }],
+      })),
+    })),
+  };
+
+  /** Each holds a port open as long as it runs. */
+  function threads(): number {
+    return process.getActiveResourcesInfo().filter((resource) => resource === 'MessagePort').length;
+  }
+
+  async function untilNoThread(): Promise<void> {
+    while (threads() > 0) await new Promise(setImmediate);
+  }
+
+  async function filled(site: Site): ReturnType<typeof replicated> {
+    await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 40 * mib, lengthBytes: 80 * mib, fill: 3 }]);
+    return replicated(site);
+  }
+
+  function watched(
+    emit: VerifyJobOptions['context']['emit'],
+    signal: AbortSignal,
+  ): Partial<VerifyJobOptions> {
+    const context = { runId: randomUUID(), clock: systemClock, signal, emit, random: Math.random };
+    return { context };
+  }
+
+  test('is read with one, and found equal, or wrong in the one sector that was changed', async () => {
+    await using site = await Site.start(large);
+    const { job, point } = await filled(site);
+    let most = 0;
+    const look = (): void => {
+      most = Math.max(most, threads());
+    };
+    const equal = await verified(site, job, watched(look, new AbortController().signal));
+    expect(summary(equal)).toEqual([['equal', '0 source 0']]);
+    expect(most).toBe(1);
+    await untilNoThread();
+    await flip(site, 'target', point, 119 * mib);
+    const report = await verified(site, job);
+    expect(summary(report)).toEqual([['differs', '0 source 1']]);
+    expect(report.points[0]?.disks[0]?.firstDifferenceBytes).toBe(118 * mib);
+  });
+
+  test('leaves the digest of a delta, too: with the source lost it is still verifiable', async () => {
+    await using site = await Site.start(large);
+    const { job } = await filled(site);
+    await guestWrites(site.source.control, 'db1', 0, [
+      { atBytes: 60 * mib + 4096, lengthBytes: 8192, fill: 5 },
+    ]);
+    expect((await site.run(job)).report.vms[0]?.outcome).toMatchObject({ copyKind: 'delta' });
+    expect(summary(await verified(site, job))).toEqual([['equal', '0 source 0']]);
+    expect(summary(await verified(site, job, { source: null }))).toEqual([['equal', '0 digest 0']]);
+  });
+
+  test.each(['source', 'target'] as const)(
+    'fails where the connection to the %s is cut, and leaves no thread',
+    async (side) => {
+      await using site = await Site.start(large);
+      const { job } = await filled(site);
+      const effect = { kind: 'cut', afterBytes: 50 * mib } as const;
+      await site[side].control.addFault({ match: { transfer: 'export' }, max: 1, effect });
+      const { points } = await verified(site, job);
+      expect(points[0]?.outcome).toMatchObject({ kind: 'failed' });
+      await untilNoThread();
+    },
+  );
+
+  test('is left at once when told to stop, although the target says nothing any more', async () => {
+    await using site = await Site.start(large);
+    const { job } = await filled(site);
+    const effect = { kind: 'stall', afterBytes: 20 * mib } as const;
+    await site.target.control.addFault({ match: { transfer: 'export' }, max: 1, effect });
+    const stop = new AbortController();
+    const stopLate = ({ kind }: { readonly kind: string }): void => {
+      if (kind === 'verify-progress') stop.abort(new Error('told to stop'));
+    };
+    await expect(verified(site, job, watched(stopLate, stop.signal))).rejects.toThrow('told to stop');
+    await untilNoThread();
+    await site.target.control.clearFaults();
   });
 });
 

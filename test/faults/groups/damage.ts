@@ -69,7 +69,7 @@ function hangs(transfer: Transfer, name: string, effect: FaultEffect): FaultPoin
           toleratedAtFirst: [/attached to a control domain/, /target: disk root .* unused/],
           remedy: async (at: Stage) => {
             await at.site.target.control.clearFaults();
-            await until('the hung upload has ended', async () => (await busyDisks(at)) === 0);
+            await until('the hung upload has ended', async () => (await busyDisks(at, 'target')) === 0);
           },
         }),
       ),

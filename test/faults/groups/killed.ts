@@ -202,7 +202,7 @@ function outlived(sentBytes: number, lingerMs: number): FaultPoint {
       const { report } = await stage.run();
       if (!report.ok) throw new Wrong([`the run after it: ${JSON.stringify(report.vms)}`]);
       await stage.judge.commitsTrue();
-      await until('the dead upload has ended', async () => (await busyDisks(stage)) === 0);
+      await until('the dead upload has ended', async () => (await busyDisks(stage, 'target')) === 0);
       await stage.judge.commitsTrue();
       await recover(stage);
     },

@@ -10,11 +10,13 @@ import {
   stopReplica,
   writeReplica,
 } from '../people';
+import { CallRefused } from '../admin';
 import type { FaultPoint, Group } from '../point';
 import { mib } from '../stage';
 import type { Stage } from '../stage';
 import { strike } from '../strike';
 import type { Blow } from '../strike';
+import { busyDisks, until } from '../wait';
 
 const blocked = { fails: 'blocked' } as const;
 const full = { onMissingBase: 'full' } as const;
@@ -70,15 +72,18 @@ export function worldGroups(): readonly Group[] {
           next: full,
           tolerated: [/VM "db1" besides the replica/, /target: \d snapshots/],
         }),
-        gated(
-          'source snapshot deleted while a run goes',
-          'target',
-          'VM.clone',
-          deleteSourceSnapshot,
-          // Its disks may be busy for a while when the run cleans up: that is told then, and the next run goes on.
-          { fails: 'blocked|VDI_IN_USE' },
-          full,
-        ),
+        row('source snapshot deleted while a run goes that has read it', {
+          // Little enough to be on its way, all of it, before anybody takes it from the line.
+          write: async (stage) => stage.fill(1, 0, 4096, 5),
+          gates: [{ side: 'target', method: 'VM.clone', act: deleteSourceSnapshotOnceRead }],
+          expect: 'at-once',
+        }),
+        row('source snapshot to be deleted while a run reads it', {
+          // More than fits on the line: its host holds the disk until the run takes it.
+          write: async (stage) => stage.fill(1, 0, 24 * mib, 5),
+          gates: [{ side: 'target', method: 'VM.clone', act: failToDeleteSourceDisk }],
+          expect: 'at-once',
+        }),
         gated(
           'source snapshot deleted before the download',
           'source',
@@ -258,6 +263,24 @@ function gated(
 async function deleteSourceSnapshot(stage: Stage): Promise<void> {
   await stage.judge.remember();
   await destroyVm(stage, 'source', (await newestCommit(stage)).sourceSnapshot);
+}
+
+async function deleteSourceSnapshotOnceRead(stage: Stage): Promise<void> {
+  await until(
+    'the source host lets go of the snapshot',
+    async () => (await busyDisks(stage, 'source')) === 0,
+  );
+  await deleteSourceSnapshot(stage);
+}
+
+async function failToDeleteSourceDisk(stage: Stage): Promise<void> {
+  const { disks } = await newestCommit(stage);
+  const written = disks.find(({ device }) => device === '1')?.sourceVdi ?? '';
+  const refusal = await destroyDisk(stage, 'source', written).then(
+    () => 'nothing',
+    (error: unknown) => (error instanceof CallRefused ? error.code : String(error)),
+  );
+  if (refusal !== 'VDI_IN_USE') throw new Error(`expected VDI_IN_USE of the deletion, got ${refusal}`);
 }
 
 async function deleteNewestPoint(stage: Stage): Promise<void> {

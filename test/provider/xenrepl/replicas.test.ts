@@ -30,6 +30,7 @@ test('replicas and their recovery points, newest first, with times as text', asy
       uuid: 'replica',
       srUuid: ids.nas,
       state: 'ready',
+      verification: null,
       points: [
         {
           uuid: 'p2',
@@ -39,6 +40,7 @@ test('replicas and their recovery points, newest first, with times as text', asy
           kind: 'delta',
           sourceSnapshotUuid: 's2',
           runId: 'r2',
+          verified: null,
           disks: [{ device: '0', vdiUuid: 'v', sourceVdiUuid: 'sv', sizeBytes: 3 * 1024 ** 4 }],
         },
       ],
@@ -50,6 +52,7 @@ test('replicas and their recovery points, newest first, with times as text', asy
       uuid: 'replica3',
       srUuid: ids.nas,
       state: 'empty',
+      verification: null,
       points: [],
     },
   ];

@@ -68,6 +68,7 @@ async function attach(
         ...(manifest === null ? {} : { manifest }),
         verify: choice(planned, 'verify', ['none', 'sampled', 'full']),
         repair: planned['repair'] === true,
+        rate: job.limits,
         context: seedContext(context),
       }),
     );
