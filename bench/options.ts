@@ -17,7 +17,7 @@ export function help(parts: readonly string[]): string {
 
   npm run build && npm run bench -- [options]
 
-  --quick        smaller disks, one round each: less than 90 seconds, and rough
+  --quick        smaller disks, fewer VMs, one round each: less than 90 seconds, and rough
   --only TEXT    only parts whose name contains TEXT
   --json FILE    where every single measurement goes (default: bench-results.json)
   --markdown     the table for a page of documentation

@@ -3,8 +3,13 @@ import type { PoolSpec, VmSpec } from '../lib/simulator';
 import { gib, mib } from './measure';
 
 export interface SiteSpec {
-  /** Each with one disk of each size; they bear the tag `protect`. */
-  readonly vms: readonly { readonly name: string; readonly diskSizesBytes: readonly number[] }[];
+  /** Each with one disk of each size. */
+  readonly vms: readonly {
+    readonly name: string;
+    readonly diskSizesBytes: readonly number[];
+    /** Default: `protect`, by which jobs select. */
+    readonly tags?: readonly string[];
+  }[];
   /** Others in both pools, which no job is about. */
   readonly bystanders?: number;
   /** The source pool's hosts serve disks over NBD. */
@@ -28,7 +33,7 @@ export function poolSpecs({ vms, bystanders = 0, nbd = false }: SiteSpec): {
   return {
     source: pool(
       'source',
-      vms.map(({ name, diskSizesBytes }) => vm('source', name, diskSizesBytes, ['protect'])),
+      vms.map(({ name, diskSizesBytes, tags = ['protect'] }) => vm('source', name, diskSizesBytes, tags)),
     ),
     target: pool('target', []),
   };

@@ -1,7 +1,7 @@
 /** Reading a recovery point back and comparing it with its source, against only reading both. */
 import type { Bench, Part } from '../bench';
 import { CurlPeer } from '../curl';
-import { gib, inTurn } from '../measure';
+import { gib, inTurn, mib } from '../measure';
 import type { Figure } from '../measure';
 import { BenchSite } from '../site';
 
@@ -39,6 +39,13 @@ async function measure({ processes, quick, rounds }: Bench): Promise<readonly Fi
       ours: measured.own.map(({ wallMs }) => wallMs / 1000),
       peer: { what: 'curl of both pools', values: measured.peer.map(({ wallMs }) => wallMs / 1000) },
       atMost: 1.2,
+    },
+    {
+      name: `full verification, ${String(sizeBytes / gib)} GiB: peak memory`,
+      unit: 'MiB',
+      ours: measured.own.map(({ peakRssBytes }) => peakRssBytes / mib),
+      peer: null,
+      atMost: null,
     },
   ];
 }
