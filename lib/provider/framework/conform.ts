@@ -58,9 +58,14 @@ function conformObject(found: ValueObject, attributes: Readonly<Record<string, T
   return Object.fromEntries(
     Object.entries(attributes).map(([name, type]) => [
       name,
-      conform(found[name] ?? null, type, `${place}.${name}`),
+      conform(own(found, name), type, `${place}.${name}`),
     ]),
   );
+}
+
+/** Null where there is none: what every object of JavaScript inherits (`constructor`) is no value. */
+function own(object: ValueObject, name: string): Value {
+  return Object.hasOwn(object, name) ? (object[name] ?? null) : null;
 }
 
 function typeOfValue(value: Value): Type {

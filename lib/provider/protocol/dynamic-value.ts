@@ -25,7 +25,12 @@ extensions.register({
 /** Stands for `UNKNOWN` while encoding: the encoder hands objects to an extension, symbols never. */
 const wireUnknown = Object.freeze({});
 
-/** @throws TypeError where the bytes hold something else than the type says. */
+/**
+ * A key `__proto__` is refused: the library takes no risk with it, and no one names a disk or a tag so.
+ *
+ * @throws TypeError where the bytes hold something else than the type says, DecodeError where they are no MessagePack
+ *   or a map in them has the key `__proto__`.
+ */
 export function decodeValue(wire: WireValue | undefined, type: Type): Value {
   if (wire === undefined || (wire.msgpack.length === 0 && wire.json.length === 0)) return null;
   if (wire.msgpack.length === 0) return decodeJson(wire.json, type);
@@ -95,5 +100,7 @@ function elementType(type: Type, index: number): Type {
 /** Undefined for an attribute that the type does not have (any more): it is dropped. */
 function memberType(type: Type, name: string): Type | undefined {
   if (typeof type === 'string' || type[0] === 'tuple') return 'dynamic';
-  return type[0] === 'object' ? type[1][name] : type[1];
+  if (type[0] !== 'object') return type[1];
+  // What every object of JavaScript inherits (`constructor`) is no attribute of the type.
+  return Object.hasOwn(type[1], name) ? type[1][name] : undefined;
 }

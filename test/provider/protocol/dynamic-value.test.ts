@@ -56,6 +56,31 @@ test('an object carries every attribute of its type and no other', () => {
   expect(decodeValue(encodeValue({ a: 'x' }, type), type)).toEqual({ a: 'x', b: null });
 });
 
+test('what every object of JavaScript inherits is neither an attribute nor a value', () => {
+  const type: Type = [
+    'object',
+    Object.fromEntries([
+      ['constructor', 'string'],
+      ['a', 'string'],
+    ] as const),
+  ];
+  expect(decodeValue(wire(msgpack({ a: 'x', toString: 'y' })), type)).toEqual(
+    own([
+      ['constructor', null],
+      ['a', 'x'],
+    ]),
+  );
+  expect(decodeValue(wire(msgpack({ constructor: [[1]] })), ['object', {}])).toEqual({});
+});
+
+test('a key __proto__ is refused by its name, wherever it stands', () => {
+  const bytes = encodeValue(own([['__proto__', 'x']]), ['map', 'string']);
+  expect(() => decodeValue(bytes, ['map', 'string'])).toThrow('__proto__');
+  expect(() => decodeValue(wire(msgpack([own([['__proto__', 'x']])])), ['list', ['object', {}]])).toThrow(
+    '__proto__',
+  );
+});
+
 test.each<readonly [string, unknown, Type]>([
   ['value is not a string', 5, 'string'],
   ['value is not a number', 'five', 'number'],
@@ -82,7 +107,9 @@ interface Typed {
 
 /** A type and a value of it. Lists and maps hold one known value or unknowns, so that all items have one type. */
 function typedValue(): fc.Arbitrary<Typed> {
-  const names = fc.uniqueArray(fc.stringMatching(/^[a-z_]{1,8}$/), { maxLength: 4 });
+  const inherited = fc.constantFrom('constructor', 'toString', 'valueOf');
+  const names = fc.uniqueArray(fc.oneof(fc.stringMatching(/^[a-z_]{1,8}$/), inherited), { maxLength: 4 });
+  const key = fc.oneof(fc.string(), inherited).filter((name) => name !== '__proto__');
   return fc.letrec<{ any: Typed; scalar: Typed }>((tie) => ({
     scalar: fc.oneof(
       fc.string().map((value) => ({ type: 'string', value }) as const),
@@ -102,7 +129,7 @@ function typedValue(): fc.Arbitrary<Typed> {
         value: [value, ...Array<Value>(unknowns).fill(UNKNOWN)],
       })),
       fc
-        .tuple(tie('any'), fc.string())
+        .tuple(tie('any'), key)
         .map(([{ type, value }, key]): Typed => ({ type: ['map', type], value: own([[key, value]]) })),
       fc.tuple(names, fc.array(tie('any'), { minLength: 4, maxLength: 4 })).map(([keys, members]): Typed => {
         const pairs = keys.map(
@@ -117,7 +144,7 @@ function typedValue(): fc.Arbitrary<Typed> {
   })).any;
 }
 
-/** `__proto__` is a key like any other. */
+/** An object of these members alone, whatever their names: a literal would set its prototype. */
 function own(entries: readonly (readonly [string, Value])[]): Value {
   return Object.fromEntries(entries);
 }
