@@ -59,15 +59,25 @@ export async function dialToReceive(
   receivedBy: ReceivedBy,
   options: DialOptions,
 ): Promise<Received> {
-  if (receivedBy === 'own-thread') {
-    const wire = new ThreadConnection(connectionOrder(address, options));
-    const dialled = { wire, opened: 'connect', proof: () => wire.proof } as const;
-    return { wire: await proved(dialled, address, options), inlet: wire.inlet };
+  const thread = receivedBy === 'own-thread' ? startThread(address, options) : null;
+  if (thread !== null) {
+    const dialled = { wire: thread, opened: 'connect', proof: () => thread.proof } as const;
+    return { wire: await proved(dialled, address, options), inlet: thread.inlet };
   }
   const inlet = new SocketInlet();
   const dialled = openSocket(address, options, { onread: inlet.onread });
   inlet.attach(dialled.wire);
   return { wire: await proved(dialled, address, options), inlet };
+}
+
+/** Null where no thread is to be had (a limit of processes or memory): received here, it comes more slowly and as right. */
+function startThread(address: HostAddress, options: DialOptions): ThreadConnection | null {
+  const order = connectionOrder(address, options);
+  try {
+    return new ThreadConnection(order);
+  } catch {
+    return null;
+  }
 }
 
 function openSocket(

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
+import workerThreads from 'node:worker_threads';
 import fc from 'fast-check';
 import { dialToReceive, type Received, type ReceivedBy } from '../../lib/xapi/dial';
 import { Trust } from '../../lib/xapi/trust';
@@ -203,20 +204,46 @@ test.each(['this-thread', 'own-thread'] as const)(
     const { port } = listener.address() as AddressInfo;
     listener.close();
     await once(listener, 'close');
-    const trust = new Trust({
-      name: 'paris',
-      url: 'https://127.0.0.1',
-      username: 'root',
-      password: () => Promise.resolve(''),
-      tls: { kind: 'insecure' },
-      legacyTls: false,
-    });
     const dialled = dialToReceive({ hostname: '127.0.0.1', port }, receivedBy, {
       poolName: 'paris',
-      trust,
+      trust: insecure(),
       secure: true,
     });
     await expect(dialled).rejects.toMatchObject({ kind: 'connection', retry: 'later' });
     await expect(dialled).rejects.toThrow('ECONNREFUSED');
   },
 );
+
+test('where no thread is to be had, this one receives', async () => {
+  const refused = jest.spyOn(workerThreads, 'Worker').mockImplementation(() => {
+    throw Object.assign(new Error('Worker initialization failure: EAGAIN'), {
+      code: 'ERR_WORKER_INIT_FAILED',
+    });
+  });
+  const listener = createServer((socket) => socket.end('all of it')).listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const { port } = listener.address() as AddressInfo;
+  const { wire, inlet } = await dialToReceive({ hostname: '127.0.0.1', port }, 'own-thread', {
+    poolName: 'paris',
+    trust: insecure(),
+    secure: false,
+  });
+  expect(refused).toHaveBeenCalledTimes(1);
+  refused.mockRestore();
+  expect(String(await inlet.read())).toBe('all of it');
+  expect(await inlet.read()).toBeNull();
+  wire.destroy();
+  listener.close();
+  await once(listener, 'close');
+});
+
+function insecure(): Trust {
+  return new Trust({
+    name: 'paris',
+    url: 'https://127.0.0.1',
+    username: 'root',
+    password: () => Promise.resolve(''),
+    tls: { kind: 'insecure' },
+    legacyTls: false,
+  });
+}
