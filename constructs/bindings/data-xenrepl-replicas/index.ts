@@ -198,6 +198,21 @@ export class DataXenreplReplicasReplicasRecoveryPointsOutputReference extends cd
   public get uuid() {
     return this.getStringAttribute('uuid');
   }
+
+  // verified_at - computed: true, optional: false, required: false
+  public get verifiedAt() {
+    return this.getStringAttribute('verified_at');
+  }
+
+  // verified_equal - computed: true, optional: false, required: false
+  public get verifiedEqual() {
+    return this.getBooleanAttribute('verified_equal');
+  }
+
+  // verified_mode - computed: true, optional: false, required: false
+  public get verifiedMode() {
+    return this.getStringAttribute('verified_mode');
+  }
 }
 
 export class DataXenreplReplicasReplicasRecoveryPointsList extends cdktf.ComplexList {

@@ -33,6 +33,18 @@ const recoveryPoints: Attributes = {
   kind: { ...computedText, description: '`full` or `delta`.' },
   source_snapshot_uuid: { ...computedText, description: 'Uuid of the source snapshot with equal content.' },
   run_id: { ...computedText, description: 'The run that made it.' },
+  verified_at: {
+    ...computedText,
+    description:
+      'When it was last read back and compared (RFC 3339, clock of the target pool); null where it never was.',
+  },
+  verified_mode: { ...computedText, description: '`sampled` or `full`; null where it was never compared.' },
+  verified_equal: {
+    type: 'bool',
+    computed: true,
+    description:
+      'False where the last comparison found it to differ from its source snapshot: do not recover from it. Null where it was never compared.',
+  },
   disks: {
     type: { nesting: 'list', attributes: disks },
     computed: true,
@@ -147,6 +159,9 @@ function toValue(replica: ReplicaSummary): Value {
       kind: point.kind,
       source_snapshot_uuid: point.sourceSnapshotUuid,
       run_id: point.runId,
+      verified_at: point.verified === null ? null : rfc3339(point.verified.atMs),
+      verified_mode: point.verified?.mode ?? null,
+      verified_equal: point.verified?.equal ?? null,
       disks: point.disks.map((disk) => ({
         device: disk.device,
         vdi_uuid: disk.vdiUuid,
