@@ -78,6 +78,8 @@ export class Produced {
   replicaCards: ReadonlyMap<Ref<'VIF'>, VifRecord> | null = null;
   readonly staged = new Map<string, StagedDisk>();
   readonly copied = new Map<string, CopyResult>();
+  /** Found equal to the base by this attempt, by device. That nothing is left to be copied is not the same: an earlier run may have. */
+  readonly unchanged = new Set<string>();
   /** What was read back of a copied disk and found equal, by device. */
   readonly verified = new Map<string, { readonly mode: VerifyMode; readonly comparedBytes: number }>();
   /** What each grain of a copied disk holds now, by device. */

@@ -116,8 +116,9 @@ function checksum(...parts: readonly Buffer[]): Buffer {
 }
 
 function encoded({ pointVdi, sourceVdi, sizeBytes }: GrainBinding): Buffer {
-  // The second form: in the first, sums of zeros stood for what is not known, and would now leave out what changed.
-  const text = JSON.stringify(['grains 2', pointVdi, sourceVdi, sizeBytes]);
+  // The third form. In the first, sums of zeros stood for what is not known; in the second, the sums of an older
+  // recovery point could stand for those of a disk that a resumed run had filled. Both would leave out what changed.
+  const text = JSON.stringify(['grains 3', pointVdi, sourceVdi, sizeBytes]);
   const block = Buffer.alloc(bindingBytes);
   if (block.write(text) < Buffer.byteLength(text)) throw new RangeError('uuids of a disk are too long');
   return block;

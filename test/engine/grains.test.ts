@@ -82,6 +82,37 @@ describe('deltas with what earlier runs remembered', () => {
     expect(sent(await run())).toBeGreaterThanOrEqual(2 * mib);
   });
 
+  // Such a disk has nothing left to be copied, just as one on which nothing changed.
+  test.each(['none', 'sampled'] as const)(
+    'does not take a disk that an interrupted run had filled for one that did not change (verify: %s)',
+    async (verify) => {
+      const job = await site.job();
+      const verifying = { ...job, transfer: { ...job.transfer, verify } };
+      const limits = { bytesMax: 4 * mib, durationMaxMs: 60_000 };
+      await write(3 * mib, 2);
+      const stop = new AbortController();
+      const interrupted = await site.run(verifying, {
+        cacheDir,
+        limits,
+        context: {
+          signal: stop.signal,
+          emit: (event) => {
+            if (event.kind === 'disk-copied' && event.device === '1') stop.abort(new Error('Ctrl-C'));
+          },
+        },
+      });
+      expect(interrupted.report.vms[0]?.outcome.kind).toBe('cancelled');
+      const resumed = await site.run(verifying, { cacheDir, limits });
+      expect(resumed.report.ok).toBe(true);
+      expect(resumed.report.vms[0]?.notes.join()).toContain('was filled by an interrupted run');
+      // Back to what the index of the base before holds for it.
+      await write(3 * mib, 1);
+      const third = await site.run(verifying, { cacheDir, limits });
+      expect(third.report.ok).toBe(true);
+      for (const { source, target } of await compareNewest(site, third.report)) expect(target).toBe(source);
+    },
+  );
+
   test('believes nothing of another recovery point: a run elsewhere made a newer one', async () => {
     await write(3 * mib, 2);
     await run(null);

@@ -53,6 +53,7 @@ export async function compareDisk(attempt: Attempt, copy: DiskCopy): Promise<voi
       await reader.abort();
       throw error;
     }
+    made.unchanged.add(copy.device);
     const digest = new ContentDigest(false).value();
     copied(attempt, copy, { digest, changedBytes: 0, bytesRead: reader.bytesRead, bytesSent: 0 });
   };

@@ -34,7 +34,7 @@ export async function rememberGrains(attempt: Attempt, base: Base | null): Promi
     for (const { device, vdi, sourceVdi, sizeBytes } of made.commit?.disks ?? []) {
       const key = keyOf(attempt, device);
       const before = base?.disks.find((disk) => disk.device === device);
-      const unchanged = made.copied.get(device)?.changedBytes === 0 && before !== undefined;
+      const unchanged = made.unchanged.has(device) && before !== undefined;
       const index =
         made.grains.get(device) ??
         (unchanged
