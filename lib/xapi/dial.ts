@@ -53,16 +53,18 @@ export interface Received {
   readonly inlet: Inlet;
 }
 
-/** As `dial`, for who receives much. */
+/**
+ * As `dial`, for who receives much. Where no thread is to be had (a limit of processes or memory) this one receives: more
+ * slowly, and as right.
+ */
 export async function dialToReceive(
   address: HostAddress,
   receivedBy: ReceivedBy,
   options: DialOptions,
 ): Promise<Received> {
-  const thread = receivedBy === 'own-thread' ? startThread(address, options) : null;
-  if (thread !== null) {
-    const dialled = { wire: thread, opened: 'connect', proof: () => thread.proof } as const;
-    return { wire: await proved(dialled, address, options), inlet: thread.inlet };
+  if (receivedBy === 'own-thread') {
+    const received = await dialByThread(address, options);
+    if (received !== null) return received;
   }
   const inlet = new SocketInlet();
   const dialled = openSocket(address, options, { onread: inlet.onread });
@@ -70,9 +72,20 @@ export async function dialToReceive(
   return { wire: await proved(dialled, address, options), inlet };
 }
 
-/** Null where no thread is to be had (a limit of processes or memory): received here, it comes more slowly and as right. */
-function startThread(address: HostAddress, options: DialOptions): ThreadConnection | null {
-  const order = connectionOrder(address, options);
+/** Null where the thread cannot be started. */
+async function dialByThread(address: HostAddress, options: DialOptions): Promise<Received | null> {
+  const thread = startThread(connectionOrder(address, options));
+  if (thread === null) return null;
+  try {
+    const dialled = { wire: thread, opened: 'connect', proof: () => thread.proof } as const;
+    return { wire: await proved(dialled, address, options), inlet: thread.inlet };
+  } catch (error) {
+    if (thread.neverStarted) return null;
+    throw error;
+  }
+}
+
+function startThread(order: ConnectionOrder): ThreadConnection | null {
   try {
     return new ThreadConnection(order);
   } catch {

@@ -60,6 +60,7 @@ async function exchange(
     wire.destroy(fail('aborted', 'never', 'cancelled', 'cancelled by the caller', request));
   };
   signal?.addEventListener('abort', onAbort, { once: true });
+  if (signal?.aborted === true) onAbort();
   try {
     wire.write(formatRequestHead(target, address, secure ? 443 : 80));
     return await awaitHead(inlet, request);

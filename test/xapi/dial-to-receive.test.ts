@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import workerThreads from 'node:worker_threads';
@@ -214,12 +214,26 @@ test.each(['this-thread', 'own-thread'] as const)(
   },
 );
 
-test('where no thread is to be had, this one receives', async () => {
-  const refused = jest.spyOn(workerThreads, 'Worker').mockImplementation(() => {
-    throw Object.assign(new Error('Worker initialization failure: EAGAIN'), {
-      code: 'ERR_WORKER_INIT_FAILED',
-    });
-  });
+test.each<readonly [string, () => EventEmitter]>([
+  [
+    'is to be had',
+    () => {
+      throw Object.assign(new Error('EAGAIN'), { code: 'ERR_WORKER_INIT_FAILED' });
+    },
+  ],
+  [
+    'gets as far as to connect',
+    () => {
+      const thread = Object.assign(new EventEmitter(), {
+        terminate: () => Promise.resolve(1),
+        postMessage: () => undefined,
+      });
+      setImmediate(() => thread.emit('error', new Error('Worker terminated due to reaching memory limit')));
+      return thread;
+    },
+  ],
+])('where no thread %s, this one receives', async (_when, start) => {
+  const started = jest.spyOn(workerThreads, 'Worker').mockImplementation(start as never);
   const listener = createServer((socket) => socket.end('all of it')).listen(0, '127.0.0.1');
   await once(listener, 'listening');
   const { port } = listener.address() as AddressInfo;
@@ -228,8 +242,8 @@ test('where no thread is to be had, this one receives', async () => {
     trust: insecure(),
     secure: false,
   });
-  expect(refused).toHaveBeenCalledTimes(1);
-  refused.mockRestore();
+  expect(started).toHaveBeenCalledTimes(1);
+  started.mockRestore();
   expect(String(await inlet.read())).toBe('all of it');
   expect(await inlet.read()).toBeNull();
   wire.destroy();

@@ -26,6 +26,8 @@ export class ThreadConnection extends EventEmitter implements Wire {
   readonly #unwritten: ((error?: Error | null) => void)[] = [];
   #proof: PeerProof | null = null;
   #destroyed = false;
+  #hasSpoken = false;
+  #neverStarted = false;
 
   constructor(connection: ConnectionOrder) {
     super();
@@ -41,8 +43,16 @@ export class ThreadConnection extends EventEmitter implements Wire {
     });
     this.#thread
       .on('message', (message: FromThread) => this.#onMessage(message))
-      .on('error', (error: Error) => this.destroy(error))
-      .on('exit', () => this.destroy());
+      .on('error', (error: Error) => this.#onThreadEnd(error))
+      .on('exit', () => this.#onThreadEnd(new Error('the thread that receives has ended')));
+    // Who reads learns of it from the inlet. Between the proof and the head of an answer nobody else listens, and an
+    // error that nobody listens to ends the process with all its runs.
+    this.on('error', () => undefined);
+  }
+
+  /** True where it failed for the thread, which never got as far as to try the connection. */
+  get neverStarted(): boolean {
+    return this.#neverStarted;
   }
 
   /** What the other end showed; null without TLS. */
@@ -51,6 +61,10 @@ export class ThreadConnection extends EventEmitter implements Wire {
   }
 
   write(data: Uint8Array | string, onWritten: (error?: Error | null) => void = () => undefined): void {
+    if (this.#destroyed) {
+      process.nextTick(onWritten, new Error('closed'));
+      return;
+    }
     this.#unwritten.push(onWritten);
     this.#tell({ kind: 'write', data });
   }
@@ -68,12 +82,19 @@ export class ThreadConnection extends EventEmitter implements Wire {
     return this;
   }
 
+  #onThreadEnd(error: Error): void {
+    if (this.#destroyed) return;
+    this.#neverStarted = !this.#hasSpoken;
+    this.destroy(error);
+  }
+
   #tell(message: ToThread): void {
     if (!this.#destroyed) this.#thread.postMessage(message);
   }
 
   #onMessage(message: FromThread): void {
     if (this.#destroyed) return;
+    this.#hasSpoken = true;
     switch (message.kind) {
       case 'connected':
         this.#proof = message.proof;
