@@ -4,6 +4,7 @@
  * A base is valid only if the commit stands on both sides and every object that it names is still there. This
  * is the one place that decides it: a delta onto anything else silently loses blocks.
  */
+import { doubts } from './doubt';
 import { own, sameUuid } from './keys';
 import type { TargetCommit } from './keys';
 import type { JobDefinition } from './job';
@@ -41,13 +42,14 @@ export function committedPoints(
 export function findBase(observation: Observation, job: JobDefinition): BaseSearch {
   const { source, target } = observation;
   const reasons: string[] = [];
-  for (const { point, commit } of committedPoints(job, target.replica)) {
+  const points = committedPoints(job, target.replica);
+  const doubtful = doubts(points);
+  for (const { point, commit } of points) {
     const snapshot = source.snapshots.find(({ id }) => id.uuid === commit.sourceSnapshot);
     const broken =
-      own(point.verified)?.equal === false
-        ? 'its last verification found that it is not what its source snapshot was'
-        : (whyTampered(point, commit) ??
-          (snapshot === undefined ? 'its source snapshot is gone' : whyNotEqual(snapshot, commit)));
+      doubtful.get(commit.self) ??
+      whyTampered(point, commit) ??
+      (snapshot === undefined ? 'its source snapshot is gone' : whyNotEqual(snapshot, commit));
     if (snapshot === undefined || broken !== null) {
       reasons.push(`recovery point "${point.id.name}" (${point.id.uuid}): ${broken ?? ''}`);
     } else if (snapshot.commit.kind === 'absent') {

@@ -1,5 +1,5 @@
 /** What a verification leaves on a recovery point. */
-import { count, find, flag, listOf, one, oneOf, text, textOrNull } from './records';
+import { count, find, flag, listOf, one, oneOf, orAbsent, text, textOrNull } from './records';
 import type { Found, StringMap } from './records';
 
 export const verifiedKey = 'xenrepl:verified';
@@ -10,6 +10,8 @@ export interface VerifiedMark {
   readonly self: string;
   /** By the target pool's clock, epoch milliseconds. */
   readonly atMs: number;
+  /** When the verification began that looked at this point among others; absent where a run looked at its own. */
+  readonly sinceMs?: number;
   readonly mode: 'sampled' | 'full';
   /** False: the point is not what its source snapshot was. No delta is built on it, and nobody should recover from it. */
   readonly equal: boolean;
@@ -33,6 +35,7 @@ const shape = {
   v: one,
   self: text,
   atMs: count,
+  sinceMs: orAbsent(count),
   mode: oneOf('sampled', 'full'),
   equal: flag,
   disks: listOf({

@@ -1,5 +1,5 @@
 /** What a recovery point's disk is compared with, and what a comparison proves. */
-import type { CopyKind, Verification } from './keys';
+import type { CopyKind, Verification, VerifiedMark } from './keys';
 import type { ObjectId } from './observation';
 
 export type VerifyMode = 'sampled' | 'full';
@@ -7,7 +7,10 @@ export type VerifyMode = 'sampled' | 'full';
 /** What is known of one disk of a recovery point before a byte of it is read. */
 export interface VerifiableDisk {
   readonly device: string;
+  /** Of the recovery point's disk. */
   readonly sizeBytes: number;
+  /** Of the source's disk when it was copied: storage may have rounded the other one up, and the rest holds zeros. */
+  readonly contentBytes: number;
   /** The disk of the source snapshot that the commit names; null where it is gone or its pool does not answer. */
   readonly source: {
     readonly vdi: ObjectId;
@@ -26,7 +29,13 @@ export interface VerifiableDisk {
 }
 
 export type Yardstick =
-  | { readonly kind: 'source'; readonly vdi: ObjectId; readonly srRef: string }
+  | {
+      readonly kind: 'source';
+      readonly vdi: ObjectId;
+      readonly srRef: string;
+      /** Of the source's disk; behind it the recovery point's has to hold zeros. */
+      readonly sizeBytes: number;
+    }
   | {
       readonly kind: 'digest';
       readonly digest: string;
@@ -41,16 +50,23 @@ export type Yardstick =
 export function yardstickOf(disk: VerifiableDisk, mode: VerifyMode): Yardstick {
   const { source } = disk;
   if (source?.hasData === true) {
-    if (source.sizeBytes === disk.sizeBytes) return { kind: 'source', vdi: source.vdi, srRef: source.srRef };
+    const { vdi, srRef, sizeBytes } = source;
+    if (sizeBytes <= disk.sizeBytes) return { kind: 'source', vdi, srRef, sizeBytes };
     return {
       kind: 'nothing',
-      reason: `the source snapshot's disk has ${String(source.sizeBytes)} bytes, the recovery point's ${String(disk.sizeBytes)}`,
+      reason: `the source snapshot's disk has ${String(sizeBytes)} bytes, the recovery point's ${String(disk.sizeBytes)}`,
     };
   }
   const why = source === null ? disk.sourceMissing : 'the data of its source snapshot was destroyed';
   const digest = wholeDigestOf(disk);
   if (digest === null) {
     return { kind: 'nothing', reason: `${why}, and no digest of the whole disk was recorded` };
+  }
+  if (disk.contentBytes > disk.sizeBytes) {
+    return {
+      kind: 'nothing',
+      reason: `${why}, and the digest is of ${String(disk.contentBytes)} bytes, the recovery point's disk has ${String(disk.sizeBytes)}`,
+    };
   }
   if (mode === 'sampled') {
     return {
@@ -68,6 +84,14 @@ export function yardstickOf(disk: VerifiableDisk, mode: VerifyMode): Yardstick {
 /** The digest of the whole content that is recorded already; null where a comparison with the source has to leave one. */
 export function wholeDigestOf({ verifiedDigest, commitKind, commitDigest }: VerifiableDisk): string | null {
   return verifiedDigest ?? (commitKind === 'full' ? commitDigest : null);
+}
+
+/**
+ * What stands on a recovery point after another verification of it. That it differs is only taken back by a comparison of
+ * every byte of every disk: a sample that misses the wrong block would let deltas be built on it again.
+ */
+export function markAfter(earlier: VerifiedMark | null, now: VerifiedMark, isWhole: boolean): VerifiedMark {
+  return earlier?.equal === false && !(now.equal && isWhole) ? earlier : now;
 }
 
 /** What verifications say of a replica, over all recovery points that it has. */

@@ -1,16 +1,19 @@
 import fc from 'fast-check';
 import {
   chanceOfFinding,
+  markAfter,
   replicaVerification,
   sampleBlocks,
   wholeDigestOf,
   yardstickOf,
 } from '../../lib/planner/verify';
+import type { VerifiedMark } from '../../lib/planner/keys';
 import type { VerifiableDisk } from '../../lib/planner/verify';
 
 const disk: VerifiableDisk = {
   device: '0',
   sizeBytes: 1024,
+  contentBytes: 1024,
   source: { vdi: { ref: 'r', uuid: 'u', name: 'root' }, srRef: 's', sizeBytes: 1024, hasData: true },
   sourceMissing: 'its source snapshot is gone',
   commitDigest: 'sha256:written',
@@ -50,7 +53,19 @@ describe('the yardstick', () => {
       'the data of its source snapshot was destroyed',
     ],
     [
-      'is no source of another size',
+      'is a source that is shorter: storage rounds up',
+      { ...disk, source: disk.source && { ...disk.source, sizeBytes: 512 } },
+      'full',
+      'source',
+    ],
+    [
+      'is no digest of more than there is',
+      { ...lost, contentBytes: 2048 },
+      'full',
+      "the digest is of 2048 bytes, the recovery point's disk has 1024",
+    ],
+    [
+      'is no source that is longer',
       { ...disk, source: disk.source && { ...disk.source, sizeBytes: 2048 } },
       'full',
       "the source snapshot's disk has 2048 bytes, the recovery point's 1024",
@@ -69,6 +84,39 @@ test.each<[string, VerifiableDisk, string | null]>([
   ['of a delta nothing: it says nothing of the rest', { ...disk, commitKind: 'delta' }, null],
 ])('the digest of the whole content that is known: %s', (_, known, expected) => {
   expect(wholeDigestOf(known)).toBe(expected);
+});
+
+describe('what stands on a point after it was verified again', () => {
+  const mark = (equal: boolean, mode: 'full' | 'sampled'): VerifiedMark => ({
+    v: 1,
+    self: 'p',
+    atMs: 1,
+    mode,
+    equal,
+    disks: [],
+  });
+
+  test.each<[string, VerifiedMark | null, VerifiedMark, boolean, 'earlier' | 'now']>([
+    ['the first result', null, mark(false, 'sampled'), false, 'now'],
+    ['a difference, whatever was found before', mark(true, 'full'), mark(false, 'sampled'), false, 'now'],
+    [
+      'an earlier difference that a sample missed',
+      mark(false, 'full'),
+      mark(true, 'sampled'),
+      false,
+      'earlier',
+    ],
+    [
+      'an earlier difference where a disk had no yardstick',
+      mark(false, 'full'),
+      mark(true, 'full'),
+      false,
+      'earlier',
+    ],
+    ['that all of it is equal after all', mark(false, 'full'), mark(true, 'full'), true, 'now'],
+  ])('%s', (_, earlier, now, isWhole, expected) => {
+    expect(markAfter(earlier, now, isWhole)).toBe(expected === 'now' ? now : earlier);
+  });
 });
 
 describe('a sample', () => {

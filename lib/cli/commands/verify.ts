@@ -128,7 +128,10 @@ function complaintOf({ vm, point, outcome, disks }: PointVerification): readonly
         hint: 'verify the newest one',
       });
     case 'failed':
-      return failureLines({ message: `${what}: ${outcome.error.message}`, hint: outcome.error.hint });
+      return [
+        ...differences(what, disks),
+        ...failureLines({ message: `${what}: ${outcome.error.message}`, hint: outcome.error.hint }),
+      ];
     case 'not-verifiable':
       return disks
         .filter(({ against }) => against === 'nothing')
@@ -139,19 +142,28 @@ function complaintOf({ vm, point, outcome, disks }: PointVerification): readonly
           }),
         );
     case 'differs':
-      return disks
-        .filter(({ differingBlocks }) => differingBlocks > 0)
-        .flatMap(({ device, differingBlocks, firstDifferenceBytes }) =>
-          failureLines({
-            message: `${what} is not what its source snapshot was: disk ${device} differs in ${blocks(differingBlocks)}${
-              firstDifferenceBytes === null ? '' : `, the first at byte ${String(firstDifferenceBytes)}`
-            }`,
-            hint:
-              'do not recover from it; no further delta is built on it. Find out what wrote to it, or whether the storage ' +
-              'is failing; then run the job with on_missing_base = "full" where no older base is left',
-          }),
-        );
+      return differences(what, disks);
+    case 'differed-before':
+      return failureLines({
+        message: `${what} was found to differ from its source snapshot before; what was compared now is equal, which does not take that back`,
+        hint: 'do not recover from it; a full verification (without --sampled) compares every byte',
+      });
   }
+}
+
+function differences(what: string, disks: PointVerification['disks']): readonly string[] {
+  return disks
+    .filter(({ differingBlocks }) => differingBlocks > 0)
+    .flatMap(({ device, differingBlocks, firstDifferenceBytes }) =>
+      failureLines({
+        message: `${what} is not what its source snapshot was: disk ${device} differs in ${blocks(differingBlocks)}${
+          firstDifferenceBytes === null ? '' : `, the first at byte ${String(firstDifferenceBytes)}`
+        }`,
+        hint:
+          'do not recover from it; no further delta is built on it. Find out what wrote to it, or whether the storage ' +
+          'is failing; then verify an older one in full, or run the job with on_missing_base = "full"',
+      }),
+    );
 }
 
 function blocks(count: number): string {
@@ -160,6 +172,11 @@ function blocks(count: number): string {
 
 /** What is wrong outweighs what could not be looked at. */
 function exitCodeOf({ ok, points }: VerifyReport): number {
-  if (points.some(({ outcome }) => outcome.kind === 'differs')) return exitCodes.differs;
+  if (points.some(isWrong)) return exitCodes.differs;
   return ok ? exitCodes.ok : exitCodes.failed;
+}
+
+/** Also where another disk of it could not be read. */
+function isWrong({ outcome, disks }: PointVerification): boolean {
+  return outcome.kind === 'differed-before' || disks.some(({ differingBlocks }) => differingBlocks > 0);
 }

@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { DiskDigest } from '../data/disk-digest';
 import type { DiskReader, Extent } from '../data/extent';
-import { blockCount, blockLength, blocksOf, seedBlockBytes } from '../seed/blocks';
+import { blockCount, blockLength, blocksOf, isZeroBlock, seedBlockBytes } from '../seed/blocks';
 import { compareDisk } from '../seed/compare';
 
 export interface ReadBackOptions {
@@ -35,14 +35,14 @@ export async function compareWithSource(
   target: DiskReader,
   { sampleBytes, signal, onProgress, takeDigest }: CompareWithSourceOptions,
 ): Promise<ReadBack> {
-  const digest = takeDigest && sampleBytes === null ? new DiskDigest(target.sizeBytes, false) : null;
+  const digest = takeDigest && sampleBytes === null ? new DiskDigest(source.sizeBytes, false) : null;
   const { comparedBytes, differing } = await compareDisk({ kind: 'source', reader: source }, target, {
     sampleBytes,
     signal,
     onProgress,
-    ...(digest === null ? {} : { onTarget: (piece: Extent) => digest.add(piece) }),
+    ...(digest === null ? {} : { onTarget: (piece: Extent) => addContent(digest, piece, source.sizeBytes) }),
   });
-  digest?.zerosUntil(target.sizeBytes);
+  digest?.zerosUntil(source.sizeBytes);
   const [first] = differing.indices();
   return {
     sample: comparedBytes === target.sizeBytes ? 'whole' : 'beginning',
@@ -54,25 +54,28 @@ export async function compareWithSource(
 }
 
 /**
- * Against a digest of the whole content. It says whether, not where.
+ * Against a digest of the whole content. It says whether, not where. Storage may have made the disk larger than the content:
+ * behind it there have to be zeros, which no digest counts.
  *
  * A first copy onto a disk that was not known to read as zeros has a digest with its zeros in it, any other has one
  * without: both are taken of what is read.
  */
 export async function compareWithDigest(
-  wanted: string,
+  { digest: wanted, contentBytes }: { readonly digest: string; readonly contentBytes: number },
   target: DiskReader,
   { signal, onProgress }: ReadBackOptions,
 ): Promise<ReadBack> {
   const { sizeBytes } = target;
-  const digest = new DiskDigest(sizeBytes, true);
+  const digest = new DiskDigest(contentBytes, true);
+  let isZeroBehind = true;
   try {
     for await (const piece of target.extents()) {
-      await takeZeros(digest, piece.offsetBytes, signal);
-      digest.add(piece);
+      await takeZeros(digest, Math.min(piece.offsetBytes, contentBytes), signal);
+      addContent(digest, piece, contentBytes);
+      isZeroBehind &&= isZeroBlock(piece.data.subarray(Math.max(0, contentBytes - piece.offsetBytes)));
       onProgress(digest.reachedBytes);
     }
-    await takeZeros(digest, sizeBytes, signal);
+    await takeZeros(digest, contentBytes, signal);
     onProgress(sizeBytes);
     await target.finish();
   } catch (error) {
@@ -80,7 +83,7 @@ export async function compareWithDigest(
     throw error;
   }
   const { sparse, whole } = digest.values();
-  const equal = sparse === wanted || whole === wanted;
+  const equal = isZeroBehind && (sparse === wanted || whole === wanted);
   return {
     sample: 'whole',
     comparedBytes: sizeBytes,
@@ -88,6 +91,12 @@ export async function compareWithDigest(
     firstDifferenceBytes: null,
     digest: sparse,
   };
+}
+
+/** What of a piece lies behind the end of the content is none of it. */
+function addContent(digest: DiskDigest, { offsetBytes, data }: Extent, contentBytes: number): void {
+  if (offsetBytes < contentBytes)
+    digest.add({ offsetBytes, data: data.subarray(0, contentBytes - offsetBytes) });
 }
 
 /** So much takes some milliseconds: of a disk of terabytes in which nothing is written, all of it would take a minute. */

@@ -13,7 +13,7 @@ export interface VerifiedDiskReport {
   readonly chanceOfFinding: number;
   readonly differingBlocks: number;
   readonly firstDifferenceBytes: number | null;
-  /** Why nothing was compared; empty where something was. */
+  /** Why nothing was compared, or a beginning in the place of a random sample; else empty. */
   readonly reason: string;
 }
 
@@ -21,6 +21,8 @@ export type PointOutcome =
   /** All that was compared is equal, and something of each disk was. */
   | { readonly kind: 'equal' }
   | { readonly kind: 'differs' }
+  /** What was compared now is equal, but an earlier comparison found a difference, and this one did not read all. */
+  | { readonly kind: 'differed-before' }
   /** Nothing to compare at least one disk with: neither good nor bad. */
   | { readonly kind: 'not-verifiable' }
   /** A run destroyed the recovery point meanwhile: it was superseded. */

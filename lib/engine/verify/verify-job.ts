@@ -37,6 +37,8 @@ export interface VerifyJobOptions {
 /** One verification under way. */
 export interface Verifying extends VerifyJobOptions {
   readonly pacing: JobPace;
+  /** When it began, by the target pool's clock. */
+  readonly sinceMs: number;
 }
 
 export interface VerifyContext {
@@ -62,9 +64,10 @@ export async function verifyJob(options: VerifyJobOptions): Promise<VerifyReport
   const { clock, signal, emit } = context;
   const limits = rateLimits(job.limits, options.rate ?? 'as the job');
   const pacing = await readingPace({ limits, clock, signal, emit }, options.source);
+  const sinceMs = await target.serverTime(call);
   for (const { replica, point } of chosen) {
     context.signal.throwIfAborted();
-    points.push(await verifyPoint({ ...options, pacing }, replica, point));
+    points.push(await verifyPoint({ ...options, pacing, sinceMs }, replica, point));
   }
   await pacing.nice?.finish();
   return {

@@ -1,9 +1,10 @@
 /** One recovery point: finds its disks and their yardsticks, compares, and leaves the result on the point. */
+import { NbdError } from '../../nbd';
 import { isNullRef, XapiError } from '../../xapi';
 import type { Pool, Ref, VdiRecord } from '../../xapi';
 import { decode, encode, keys, own } from '../../planner/keys';
 import type { TargetCommit, VerifiedMark } from '../../planner/keys';
-import { chanceOfFinding, sampleBlocks, wholeDigestOf, yardstickOf } from '../../planner/verify';
+import { chanceOfFinding, markAfter, sampleBlocks, wholeDigestOf, yardstickOf } from '../../planner/verify';
 import type { VerifiableDisk, Yardstick } from '../../planner/verify';
 import type { DiskReader } from '../data/extent';
 import { otherSideReceivedBy } from '../data/other-side';
@@ -68,14 +69,21 @@ async function compareAll(work: Work, done: VerifiedDiskReport[]): Promise<Point
   const earlier = own(decode.verified(config, work.uuid));
   const digests = new Map<string, string | null>();
   const inOrder = [...commit.disks].sort((a, b) => Number(a.device) - Number(b.device));
-  for (const disk of inOrder) {
-    const { report, digest } = await compareDiskOf(work, commit, earlier, disk.device);
-    done.push(report);
-    digests.set(disk.device, digest);
+  try {
+    for (const disk of inOrder) {
+      const { report, digest } = await compareDiskOf(work, commit, earlier, disk.device);
+      done.push(report);
+      digests.set(disk.device, digest);
+    }
+  } catch (error) {
+    // That another disk could not be read makes a wrong one no better: no delta may be built on it.
+    if (outcomeOfDisks(done).kind === 'differs') await keepResult(work, ref, done, digests);
+    throw error;
   }
   const outcome = outcomeOfDisks(done);
-  if (outcome.kind !== 'not-verifiable') await keepResult(work, ref, done, digests);
-  return outcome;
+  if (outcome.kind === 'not-verifiable') return outcome;
+  const kept = await keepResult(work, ref, done, digests);
+  return outcome.kind === 'equal' && !kept.equal ? { kind: 'differed-before' } : outcome;
 }
 
 async function compareDiskOf(
@@ -100,6 +108,7 @@ async function compareDiskOf(
   const known: VerifiableDisk = {
     device,
     sizeBytes: pointVdi.record.virtual_size,
+    contentBytes: committed.sizeBytes,
     source: sourceVdi === null ? null : sourceSide(sourceVdi),
     sourceMissing: source === null ? 'the source pool does not answer' : 'its source snapshot is gone',
     commitDigest: committed.digest,
@@ -120,7 +129,7 @@ async function compareDiskOf(
     chanceOfFinding: chanceOfFinding(blockCount(found.comparedBytes), blocks),
     differingBlocks: found.differingBlocks,
     firstDifferenceBytes: found.firstDifferenceBytes,
-    reason: '',
+    reason: found.reason,
   };
   // What is found equal to the source has the digest that is recorded of it.
   return { report, digest: found.digest ?? known.verifiedDigest };
@@ -159,7 +168,7 @@ async function readBack(
   known: VerifiableDisk,
   pointVdi: FoundVdi,
   yardstick: Exclude<Yardstick, { kind: 'nothing' }>,
-): Promise<ReadBack> {
+): Promise<ReadBack & { readonly reason: string }> {
   const { source, target, mode, sampleBytes, pacing, context } = work.options;
   const { pace, nice } = pacing;
   const { signal } = context;
@@ -178,6 +187,7 @@ async function readBack(
         bytesExpected: record.virtual_size,
       }),
   };
+  let reason = '';
   if (source !== null && mode === 'sampled' && yardstick.kind === 'source') {
     const found = await compareAtRandom({
       work,
@@ -186,7 +196,8 @@ async function readBack(
       yardstick,
       onProgress: options.onProgress,
     });
-    if (found !== null) return found;
+    if (typeof found !== 'string') return { ...found, reason: '' };
+    reason = found;
   }
   const { virtual_size: sizeBytes, SR: sr, name_label: name } = record;
   const isWhole = yardstick.kind === 'source' && mode === 'full';
@@ -196,17 +207,26 @@ async function readBack(
     { vdi: pointVdi.ref, sr, name, label, sizeBytes, receivedBy },
     signal,
   );
-  if (yardstick.kind === 'digest')
-    return compareWithDigest(yardstick.digest, paced(ofPoint, pace, signal), options);
+  if (yardstick.kind === 'digest') {
+    const wanted = { digest: yardstick.digest, contentBytes: known.contentBytes };
+    return { ...(await compareWithDigest(wanted, paced(ofPoint, pace, signal), options)), reason };
+  }
   try {
     if (source === null) throw new RangeError('a source disk without a source pool');
     const { vdi, srRef } = yardstick;
-    const wanted = { vdi: vdi.ref as Ref<'VDI'>, sr: srRef as Ref<'SR'>, name: vdi.name, label, sizeBytes };
+    const wanted = {
+      vdi: vdi.ref as Ref<'VDI'>,
+      sr: srRef as Ref<'SR'>,
+      name: vdi.name,
+      label,
+      sizeBytes: yardstick.sizeBytes,
+    };
     const ofSource = paced(await openExportReader(source, wanted, signal), pace, signal);
     const comparison = { ...options, takeDigest: wholeDigestOf(known) === null };
-    return await whileReading({ source, nice, signal }, { vdi, srRef, method: 'export' }, () =>
+    const found = await whileReading({ source, nice, signal }, { vdi, srRef, method: 'export' }, () =>
       compareWithSource(ofSource, ofPoint, comparison),
     );
+    return { ...found, reason };
   } catch (error) {
     await ofPoint.abort();
     throw error;
@@ -221,34 +241,42 @@ interface RandomSample {
   readonly onProgress: (bytesDone: number) => void;
 }
 
-/** Blocks from all over the disk, or null where not both pools serve NBD: an export can only be read from its start. */
-async function compareAtRandom(sample: RandomSample): Promise<ReadBack | null> {
+/** Blocks from all over the disk, or why not: an export can only be read from its start. */
+async function compareAtRandom(sample: RandomSample): Promise<ReadBack | string> {
   const { work, source, pointVdi, yardstick, onProgress } = sample;
   const { target, sampleBytes, pacing, context } = work.options;
   const { pace, nice } = pacing;
   const { signal } = context;
+  const { virtual_size: sizeBytes, name_label: name } = pointVdi.record;
+  if (yardstick.sizeBytes !== sizeBytes) return 'the disks of both sides are not equally long';
   const sourceVdi = yardstick.vdi.ref as Ref<'VDI'>;
   const served = [
     isServedOverNbd(source, sourceVdi, signal).catch(refused),
     isServedOverNbd(target, pointVdi.ref, signal).catch(refused),
   ];
-  if (!(await Promise.all(served)).every(Boolean)) return null;
-  const { virtual_size: sizeBytes, name_label: name } = pointVdi.record;
+  if (!(await Promise.all(served)).every(Boolean)) return 'not both pools serve NBD';
   const wanted = Math.max(1, Math.ceil(sampleBytes / seedBlockBytes));
   const indices = sampleBlocks(blockCount(sizeBytes), wanted, context.random);
   const shared = { sizeBytes, startBytes: 0, ranges: rangesOf(indices, sizeBytes) };
-  const ofPoint = await openNbdReader(target, { vdi: pointVdi.ref, name, ...shared }, signal);
-  let ofSource: DiskReader;
   try {
-    ofSource = await openNbdReader(source, { vdi: sourceVdi, name: yardstick.vdi.name, ...shared }, signal);
+    const ofPoint = await openNbdReader(target, { vdi: pointVdi.ref, name, ...shared }, signal);
+    let ofSource: DiskReader;
+    try {
+      ofSource = await openNbdReader(source, { vdi: sourceVdi, name: yardstick.vdi.name, ...shared }, signal);
+    } catch (error) {
+      await ofPoint.abort();
+      throw error;
+    }
+    const { vdi, srRef } = yardstick;
+    return await whileReading({ source, nice, signal }, { vdi, srRef, method: 'nbd' }, () =>
+      compareChosen(indices, paced(ofSource, pace, signal), ofPoint, { signal, onProgress }),
+    );
   } catch (error) {
-    await ofPoint.abort();
+    signal.throwIfAborted();
+    // What a pool offers may not be within reach from here: behind another network, or with another certificate.
+    if (error instanceof NbdError) return error.message;
     throw error;
   }
-  const { vdi, srRef } = yardstick;
-  return whileReading({ source, nice, signal }, { vdi, srRef, method: 'nbd' }, () =>
-    compareChosen(indices, paced(ofSource, pace, signal), ofPoint, { signal, onProgress }),
-  );
 }
 
 /** A pool that does not tell, as to an account that may not ask, is read by export. */
@@ -257,31 +285,49 @@ function refused(error: unknown): false {
   throw error;
 }
 
-/** Replaces what an earlier verification left. Lost between the two calls, it is found out again by the next. */
+/** Two verifications at once replace each other's result a few times at most. */
+const keepAttemptsMax = 5;
+
+/**
+ * Replaces what an earlier verification left, and returns what stands on the point now. Not to be stopped: between the two
+ * calls nothing says that a point differs.
+ */
 async function keepResult(
   { options, uuid }: Work,
   ref: Ref<'VM'>,
   disks: readonly VerifiedDiskReport[],
   digests: ReadonlyMap<string, string | null>,
-): Promise<void> {
-  const { target, mode, context } = options;
-  const call = { signal: context.signal };
-  const mark: VerifiedMark = {
+): Promise<VerifiedMark> {
+  const { target, mode, sinceMs } = options;
+  const compared = disks.filter(({ against }) => against !== 'nothing');
+  const found: VerifiedMark = {
     v: 1,
     self: uuid,
-    atMs: await target.serverTime(call),
+    atMs: await target.serverTime(),
+    sinceMs,
     mode,
     equal: disks.every(({ differingBlocks }) => differingBlocks === 0),
-    disks: disks.map(({ device, against, comparedBytes, differingBlocks }) => ({
+    disks: compared.map(({ device, against, comparedBytes, differingBlocks }) => ({
       device,
       against: against === 'digest' ? 'digest' : 'source',
       comparedBytes,
       digest: differingBlocks === 0 ? (digests.get(device) ?? null) : null,
     })),
   };
-  await target.call('VM.remove_from_other_config', [ref, keys.verified], call);
-  for (const [key, value] of Object.entries(encode.verified(mark))) {
-    await target.call('VM.add_to_other_config', [ref, key, value], call);
+  const isWhole = disks.every(({ against, sample }) => against !== 'nothing' && sample === 'whole');
+  for (let attempt = 1; ; attempt += 1) {
+    const earlier = own(decode.verified(await target.call('VM.get_other_config', [ref]), uuid));
+    const mark = markAfter(earlier, found, isWhole);
+    if (mark === earlier) return mark;
+    try {
+      await target.call('VM.remove_from_other_config', [ref, keys.verified]);
+      for (const [key, value] of Object.entries(encode.verified(mark)))
+        await target.call('VM.add_to_other_config', [ref, key, value]);
+      return mark;
+    } catch (error) {
+      const isTaken = error instanceof XapiError && error.code === 'MAP_DUPLICATE_KEY';
+      if (!isTaken || attempt === keepAttemptsMax) throw error;
+    }
   }
 }
 

@@ -10,6 +10,14 @@ import { defaultSpec, guestWrites, Site } from '../site';
 
 const mib = 1024 ** 2;
 
+const withNbd: SimulatorSpec = {
+  ...defaultSpec,
+  pools: defaultSpec.pools.map((pool) => ({
+    ...pool,
+    networks: pool.networks.map((network) => ({ ...network, purpose: 'nbd' as const })),
+  })),
+};
+
 /** A recovery point of a VM with 24 MiB on its first disk; what it is made of. */
 async function replicated(
   site: Site,
@@ -94,6 +102,79 @@ describe('in full', () => {
     const healed = await site.run({ ...job, onMissingBase: 'full', onDivergence: 'overwrite' });
     expect(healed.report.vms[0]?.outcome).toMatchObject({ kind: 'replicated', copyKind: 'full' });
     expect((await verified(site, job)).ok).toBe(true);
+  });
+
+  test('a sample that misses what a full one found takes nothing back; a full one does', async () => {
+    await using site = await Site.start();
+    const { job, point } = await replicated(site);
+    await flip(site, 'target', point, 21 * mib);
+    await verified(site, job);
+    const sample = await verified(site, job, { mode: 'sampled', sampleBytes: 4 * mib });
+    expect(sample.ok).toBe(false);
+    expect(summary(sample)).toEqual([['differed-before', '0 source 0', '1 source 0']]);
+    expect((await site.run(job)).report.vms[0]?.outcome).toMatchObject({ kind: 'blocked' });
+    const fills = Buffer.alloc(512, 7);
+    await site.target.control.writeDisk(
+      (await disksOf(site, 'target', point)).get('0') ?? '',
+      21 * mib,
+      fills,
+    );
+    expect(summary(await verified(site, job))).toEqual([['equal', '0 source 0', '1 source 0']]);
+  });
+
+  test('a difference is kept though another disk cannot be read', async () => {
+    await using site = await Site.start();
+    const { job, point } = await replicated(site);
+    await flip(site, 'target', point, 21 * mib);
+    const effect = { kind: 'cut', afterBytes: 100 } as const;
+    await site.target.control.addFault({ match: { transfer: 'export' }, skip: 1, max: 9, effect });
+    const report = await verified(site, job);
+    expect(report.points[0]?.outcome).toMatchObject({ kind: 'failed' });
+    expect(report.points[0]?.disks).toMatchObject([{ device: '0', differingBlocks: 1 }]);
+    await site.target.control.clearFaults();
+    expect((await site.run(job)).report.vms[0]?.outcome).toMatchObject({ kind: 'blocked' });
+  });
+
+  test('no delta starts from an older point that was not looked at since: it may be where the wrong bytes came from', async () => {
+    await using site = await Site.start();
+    const effect = { kind: 'corrupt', atByte: 21 * mib } as const;
+    await site.target.control.addFault({ match: { transfer: 'import' }, max: 1, effect });
+    const { job, point } = await replicated(site, { retention: keepLatest(3, 3) });
+    const change = (fill: number): Promise<void> =>
+      guestWrites(site.source.control, 'db1', 0, [{ atBytes: 4 * mib, lengthBytes: 4096, fill }]);
+    await change(9);
+    expect((await site.run(job)).report.ok).toBe(true);
+    expect((await verified(site, job)).points[0]?.outcome.kind).toBe('differs');
+    await change(10);
+    const next = await site.run(job);
+    expect(next.report.vms[0]?.outcome).toMatchObject({ kind: 'blocked' });
+    expect(JSON.stringify(next.report)).toContain('this one was not verified in full since');
+    // The wrong sector came with the first copy, as a look at it shows.
+    expect((await verified(site, job, { points: { uuid: point } })).points[0]?.outcome.kind).toBe('differs');
+  });
+
+  test('an older point that was compared as a whole since is a base', async () => {
+    await using site = await Site.start();
+    const { job, point } = await replicated(site, { retention: keepLatest(3, 3) });
+    await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 4 * mib, lengthBytes: 4096, fill: 9 }]);
+    const second = (await site.run(job)).report.vms[0]?.outcome;
+    if (second?.kind !== 'replicated') throw new Error(JSON.stringify(second));
+    await flip(site, 'target', second.point.uuid, 4 * mib);
+    expect((await verified(site, job)).points[0]?.outcome.kind).toBe('differs');
+    expect((await verified(site, job, { points: { uuid: point } })).ok).toBe(true);
+    const third = await site.run({ ...job, onDivergence: 'overwrite' });
+    expect(third.report.vms[0]?.outcome).toMatchObject({ kind: 'replicated', copyKind: 'delta' });
+    expect((await verified(site, job)).ok).toBe(true);
+  });
+
+  test('two at once leave one result', async () => {
+    await using site = await Site.start();
+    const { job, point } = await replicated(site);
+    const reports = await Promise.all([verified(site, job), verified(site, job)]);
+    expect(reports.map(({ ok }) => ok)).toEqual([true, true]);
+    const target = await site.connect('target');
+    const config = await target.call('VM.get_other_config', [await target.call('VM.get_by_uuid', [point])]);
+    expect(own(decode.verified(config, point))).toMatchObject({ equal: true });
   });
 
   test('all recovery points, or one by its uuid', async () => {
@@ -246,15 +327,19 @@ test('a sample reads the beginning, and says what that proves', async () => {
   expect(summary(await verified(site, job, sample))[0]).toEqual(['differs', '0 source 1', '1 source 0']);
 });
 
+test('where NBD is offered and not within reach a sample is a beginning, and says why', async () => {
+  await using site = await Site.start(withNbd);
+  const { job } = await replicated(site);
+  const effect = { kind: 'cut', afterBytes: 0 } as const;
+  await site.target.control.addFault({ match: { transfer: 'nbd' }, max: 99, effect });
+  const report = await verified(site, job, { mode: 'sampled', sampleBytes: 8 * mib });
+  expect(summary(report)).toEqual([['equal', '0 source 0', '1 source 0']]);
+  expect(report.points[0]?.disks[0]).toMatchObject({ sample: 'beginning', comparedBytes: 8 * mib });
+  expect(report.points[0]?.disks[0]?.reason).toMatch(/^NBD server /);
+});
+
 test('over NBD a sample is of blocks from all over the disk', async () => {
-  const spec = {
-    ...defaultSpec,
-    pools: defaultSpec.pools.map((pool) => ({
-      ...pool,
-      networks: pool.networks.map((network) => ({ ...network, purpose: 'nbd' as const })),
-    })),
-  };
-  await using site = await Site.start(spec);
+  await using site = await Site.start(withNbd);
   const { job, point } = await replicated(site);
   await flip(site, 'target', point, 21 * mib);
   const sample = { mode: 'sampled', sampleBytes: 8 * mib } as const;
