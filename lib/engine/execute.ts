@@ -41,10 +41,32 @@ export async function execute(
 }
 
 async function performAll(attempt: Attempt, steps: readonly Step[]): Promise<void> {
+  const { context, vm } = attempt;
   for (const group of grouped(steps)) {
-    if (!isCommitting(group)) attempt.context.signal.throwIfAborted();
-    await runGroup(attempt, group);
+    try {
+      if (!isCommitting(group)) context.signal.throwIfAborted();
+      await runGroup(attempt, group);
+    } catch (error) {
+      if (!context.signal.aborted || !isTidyingUp(attempt, group)) throw error;
+      context.emit({
+        kind: 'warning',
+        vm,
+        text: 'stopped after the recovery point was made: the next run tidies up',
+      });
+      return;
+    }
   }
+}
+
+const tidyingUp: ReadonlySet<Step['kind']> = new Set([
+  'drop-snapshot-data',
+  'destroy-point',
+  'destroy-source-snapshot',
+]);
+
+/** Of a run that has its recovery point: to say that it was stopped before would be wrong. */
+function isTidyingUp({ made }: Attempt, group: readonly Step[]): boolean {
+  return made.commit !== null && group.every(({ kind }) => tidyingUp.has(kind));
 }
 
 const parallel: ReadonlySet<Step['kind']> = new Set(['compare-disk', 'copy-disk', 'verify-disk']);

@@ -1,6 +1,6 @@
 /** How fast bytes may move for a job: by its limits, and by how busy the hosts are where it gives way to them. */
 import type { Pool, VmRecord } from '../xapi';
-import { bandwidthAt } from '../planner/bandwidth';
+import { bandwidthAt, bandwidthByMinute } from '../planner/bandwidth';
 import type { RateLimits } from '../planner/bandwidth';
 import type { Clock } from './context';
 import { Pace } from './data/pace';
@@ -29,7 +29,7 @@ export async function paceOf(
   source: Pick<Pool, 'call'> | null,
   vms: (source: Pick<Pool, 'call'>) => Promise<readonly VmRecord[]>,
 ): Promise<JobPace> {
-  const limitAt = (nowMs: number): number | null => bandwidthAt(limits, nowMs);
+  const limitAt = bandwidthByMinute(limits);
   if (!limits.nice || source === null) return { pace: new Pace(limitAt, clock), nice: null };
   const vcpus = vcpusOfControlDomains(await vms(source));
   const nice = new NiceKeeper({ source, vcpus, limitAt, clock, signal, emit });

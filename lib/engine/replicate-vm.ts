@@ -207,9 +207,15 @@ function blockedError(run: VmRun, plan: Extract<Plan, { kind: 'blocked' }>): Blo
 
 function toOutcome(error: unknown, signal: AbortSignal): VmOutcome {
   const summary = summarise(error);
-  if (signal.aborted) return { kind: 'cancelled', error: summary };
+  if (signal.aborted)
+    return { kind: 'cancelled', error: error === signal.reason ? stopped(summary) : summary };
   if (summary.code === 'blocked' || summary.code === 'locked') return { kind: summary.code, error: summary };
   return { kind: 'failed', error: summary };
+}
+
+/** The signal's own reason is no error of ours, and nothing to be reported. */
+function stopped({ message }: ErrorSummary): ErrorSummary {
+  return { code: 'cancelled', message, hint: 'the next run goes on', retry: 'later' };
 }
 
 export function summarise(error: unknown): ErrorSummary {

@@ -1,4 +1,4 @@
-import { blackoutAt } from './blackouts';
+import { isInWindow } from './blackouts';
 import type { JobLimits } from './job';
 
 export type RateLimits = Pick<JobLimits, 'bytesPerSecond' | 'windows' | 'nice'>;
@@ -21,11 +21,26 @@ export function rateLimits(limits: RateLimits, wish: RateWish): RateLimits {
   return wish === 'no limit' ? atMost(null) : { ...atMost(wish.bytesPerSecond), nice: limits.nice };
 }
 
+/**
+ * As `bandwidthAt`, which reads calendars of time zones, for who asks for every piece. Windows begin and end with a minute,
+ * in any zone: within one the answer is the same.
+ */
+export function bandwidthByMinute(
+  limits: Pick<RateLimits, 'bytesPerSecond' | 'windows'>,
+): (atMs: number) => number | null {
+  let known: { readonly minute: number; readonly bytesPerSecond: number | null } | null = null;
+  return (atMs) => {
+    const minute = Math.floor(atMs / 60_000);
+    if (known?.minute !== minute) known = { minute, bytesPerSecond: bandwidthAt(limits, minute * 60_000) };
+    return known.bytesPerSecond;
+  };
+}
+
 /** How many bytes a second may be moved at that instant; null: as many as it can. The first window that holds counts. */
 export function bandwidthAt(
   { bytesPerSecond, windows }: Pick<RateLimits, 'bytesPerSecond' | 'windows'>,
   atMs: number,
 ): number | null {
-  const window = windows.find((one) => blackoutAt([one], atMs) !== null);
+  const window = windows.find((one) => isInWindow([one], atMs));
   return window === undefined ? bytesPerSecond : window.bytesPerSecond;
 }

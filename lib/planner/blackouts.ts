@@ -27,6 +27,11 @@ export function blackoutAt(windows: readonly TimeWindow[], atMs: number): Stretc
   return { startMs: first.startMs, endMs };
 }
 
+/** Whether any of the windows holds. Cheaper than `blackoutAt`, which looks up to a year ahead for the end of one that has none. */
+export function isInWindow(windows: readonly TimeWindow[], atMs: number): boolean {
+  return windowAt(windows, atMs) !== null;
+}
+
 function windowAt(windows: readonly TimeWindow[], atMs: number): Stretch | null {
   const holding = windows
     .flatMap((window) => occurrencesAround(window, atMs))

@@ -1,3 +1,5 @@
+import { listReplicas } from '../../lib/engine/replicas';
+import { keepLatest } from '../../lib/planner/job';
 import { compareNewest, leftovers } from './inspect';
 import { guestWrites, Site } from './site';
 
@@ -65,5 +67,50 @@ describe('a run that is cancelled', () => {
     expect(report.vms.map(({ outcome }) => outcome.kind)).toEqual(['replicated']);
     for (const { source, target } of await compareNewest(site, report)) expect(target).toBe(source);
     expect(await leftovers(site)).toEqual([]);
+  });
+
+  test('once its recovery point is made says that it is made, and leaves the tidying up to the next run', async () => {
+    await using site = await Site.start();
+    const job = await site.job({ retention: keepLatest(1, 1) });
+    await site.run(job);
+    await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 0, lengthBytes: 4096, fill: 0x21 }]);
+    const cancel = new AbortController();
+
+    const { report } = await site.run(job, {
+      context: {
+        signal: cancel.signal,
+        emit: (event) => {
+          if (event.kind === 'step-finished' && event.step === 'commit-source')
+            cancel.abort(new Error('stopped'));
+        },
+      },
+    });
+
+    expect(report.vms.map(({ outcome }) => outcome.kind)).toEqual(['replicated']);
+    expect(report.vms[0]?.warnings.join()).toContain('the next run tidies up');
+    for (const { source, target } of await compareNewest(site, report)) expect(target).toBe(source);
+    expect((await site.run(job)).report.ok).toBe(true);
+    expect(await leftovers(site)).toEqual([]);
+    const target = await site.connect('target');
+    const replicas = await listReplicas(target, job.jobId, {});
+    expect(replicas.map(({ points }) => points.length)).toEqual([1]);
+  });
+
+  test('tells what stopped it, not that something is broken', async () => {
+    await using site = await Site.start();
+    const cancel = new AbortController();
+    const { report } = await site.run(await site.job(), {
+      context: {
+        signal: cancel.signal,
+        emit: (event) => {
+          if (event.kind === 'step-finished' && event.step === 'snapshot-source')
+            cancel.abort(new Error('stopped by the user'));
+        },
+      },
+    });
+    expect(report.vms[0]?.outcome).toMatchObject({
+      kind: 'cancelled',
+      error: { code: 'cancelled', message: 'stopped by the user', hint: 'the next run goes on' },
+    });
   });
 });

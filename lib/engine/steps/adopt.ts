@@ -8,6 +8,7 @@ import type { XoPair } from '../../planner/plan';
 import { workOf } from '../attempt';
 import type { Attempt } from '../attempt';
 import type { DiskReader } from '../data/extent';
+import { paced } from '../data/pace';
 import { openExportReader } from '../data/read-export';
 import { StalePlan } from '../errors';
 import { xoTransferMark } from '../observe/xo-transfer';
@@ -15,6 +16,7 @@ import { compareDisk } from '../seed/compare';
 import { seedBlockBytes } from '../seed/blocks';
 import { sampleBytesDefault } from '../seed/verify';
 import { readVm } from './read-vm';
+import { whileReading } from './serving-hosts';
 
 /** Reads both sides; what it finds is handed to the next plan, which decides. */
 export async function compareChain(
@@ -35,7 +37,7 @@ async function compareOne(
   disk: XoPair['disks'][number],
   verify: 'sampled' | 'full',
 ): Promise<string | null> {
-  const { source, target, targetSr, context } = attempt;
+  const { source, target, targetSr, context, queues } = attempt;
   const { device, sizeBytes, sourceVdi, pointVdi, sourceSr } = disk;
   const open = (pool: typeof source, vdi: ObjectId, srRef: string): Promise<DiskReader> =>
     openExportReader(
@@ -49,19 +51,34 @@ async function compareOne(
       },
       context.signal,
     );
-  const reader = await open(source, sourceVdi, sourceSr.ref);
-  let copy: DiskReader;
-  try {
-    copy = await open(target, pointVdi, targetSr.ref);
-  } catch (error) {
-    await reader.abort();
-    throw error;
-  }
-  const { comparedBytes, differing } = await compareDisk({ kind: 'source', reader }, copy, {
-    sampleBytes: verify === 'sampled' ? sampleBytesDefault : null,
-    signal: context.signal,
-    onProgress: () => undefined,
-  });
+  const { signal } = context;
+  const { pace, nice } = queues;
+  const compare = async (): ReturnType<typeof compareDisk> => {
+    const reader = await open(source, sourceVdi, sourceSr.ref);
+    let copy: DiskReader;
+    try {
+      copy = await open(target, pointVdi, targetSr.ref);
+    } catch (error) {
+      await reader.abort();
+      throw error;
+    }
+    return compareDisk({ kind: 'source', reader: paced(reader, pace, signal) }, copy, {
+      sampleBytes: verify === 'sampled' ? sampleBytesDefault : null,
+      signal,
+      onProgress: () => undefined,
+    });
+  };
+  // It reads the source as a copy does, so it keeps to the same limits.
+  const { comparedBytes, differing } = await queues.transfer(
+    [sourceSr.ref, targetSr.ref],
+    () =>
+      whileReading(
+        { source, nice, signal },
+        { vdi: sourceVdi, srRef: sourceSr.ref, method: 'export' },
+        compare,
+      ),
+    signal,
+  );
   if (differing.size === 0) return null;
   const [first = 0] = differing.indices();
   return (

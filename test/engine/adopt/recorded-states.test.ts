@@ -6,6 +6,7 @@ import { keepLatest } from '../../../lib/planner/job';
 import type { JobDefinition } from '../../../lib/planner/job';
 import { compareNewest, leftovers } from '../inspect';
 import type { RunOutcome, Site } from '../site';
+import { SkippingClock } from '../skipping-clock';
 import { load } from './load';
 import type { Loaded } from './load';
 import { recorded, recordedNames, xoJob, xoSchedule } from './recorded';
@@ -67,6 +68,18 @@ describe.each(Object.entries(withoutHalfWritten))('%s, its half-written VM delet
     await deleteHalfWritten(loaded.site);
     await expectDecision(loaded, decision);
   });
+});
+
+test('comparing a chain reads the source no faster than the job may', async () => {
+  await using loaded = await load(recorded('after-delta-1'));
+  const { site, vm } = loaded;
+  const job = await jobOfXo(site, vm);
+  const clock = new SkippingClock();
+  const limits = { ...job.limits, bytesPerSecond: 4 * mib };
+  const { report } = await site.run({ ...job, limits }, { context: { clock } });
+  expect(report.ok).toBe(true);
+  // 20 blocks of 2 MiB on two disks.
+  expect(clock.passedMs).toBeGreaterThan(9_000);
 });
 
 test('a chain that is refused is left as it is by a full beside it, where the job wants one', async () => {
