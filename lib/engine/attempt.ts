@@ -1,5 +1,6 @@
 /** One attempt for one VM: what its steps share, and what they have produced so far. */
 import type { CallOptions, Pool, Ref, VifRecord, VmRecord } from '../xapi';
+import type { NbdReach } from '../nbd';
 import type { TargetCommit, SwapRecord } from '../planner/keys';
 import type { JobDefinition } from '../planner/job';
 import type { TemporaryName, TemporaryRole } from '../planner/marks';
@@ -58,6 +59,8 @@ export interface Attempt {
   readonly newestCommitMs: number;
   /** Disks that could not be read over NBD, by device: noted by this attempt, for the next one of this run. */
   readonly nbdFailures: Map<string, NbdFailed>;
+  /** Which servers the VMs of this run could reach. */
+  readonly nbdReach: NbdReach;
   readonly made: Produced;
 }
 

@@ -42,7 +42,10 @@ export async function decide(run: VmRun, verdicts: readonly XoVerdict[]): Promis
       worlds,
       signal: context.signal,
       verdicts,
-      nbdFailures: Object.fromEntries(run.nbdFailures),
+      nbdTried: {
+        failed: Object.fromEntries(run.nbdFailures),
+        unreached: Object.fromEntries(run.nbdReach.unreached()),
+      },
     });
     if (mustStartAgain(job, observation)) return { observation, plan: null };
     const { target: storage } = observation;

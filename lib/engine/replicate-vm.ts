@@ -1,5 +1,6 @@
 /** One VM of a run: lock, observe, plan, execute; again where the world changed or a failure passes. */
 import { setMaxListeners } from 'node:events';
+import type { NbdReach } from '../nbd';
 import { TransportError } from '../xapi';
 import type { Pool } from '../xapi';
 import { describeConflict, describeDeferral } from '../planner/describe';
@@ -43,6 +44,8 @@ export interface VmRun {
   readonly lockWaitMs: number;
   /** Disks that could not be read over NBD in this run, by device. */
   readonly nbdFailures: Map<string, NbdFailed>;
+  /** Shared by the VMs of the run: a server that does not answer is waited for once. */
+  readonly nbdReach: NbdReach;
 }
 
 const attemptsMax = 3;
@@ -148,6 +151,7 @@ function newAttempt(run: VmRun, lock: RunLock, observation: Observation): Attemp
     limits: run.limits,
     grainCache: run.grainCache,
     nbdFailures: run.nbdFailures,
+    nbdReach: run.nbdReach,
     newestCommitMs: committedPoints(run.job, observation.target.replica)[0]?.commit.committedAtMs ?? 0,
     made: new Produced(),
   };

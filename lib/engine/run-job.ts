@@ -1,6 +1,7 @@
 /** One run of a job: its VMs, several at once with a bound. */
 import { setMaxListeners } from 'node:events';
 import PQueue from 'p-queue';
+import { NbdReach } from '../nbd';
 import type { Pool, VmRecord } from '../xapi';
 import type { JobDefinition } from '../planner/job';
 import type { RunContext } from './context';
@@ -63,7 +64,8 @@ export async function runJob(options: RunJobOptions): Promise<RunReport> {
   const storage = { poolUuid: options.target.uuid, srUuid: job.target.srUuid };
   const space = neighbours.space.enter({ job: { id: job.jobId, name: job.name }, ...storage });
   const worlds = worldsOf(options.source, options.target);
-  const shared: Shared = { options, worlds, context: { ...context, emit }, queues, space, group };
+  const nbdReach = new NbdReach();
+  const shared: Shared = { options, worlds, context: { ...context, emit }, queues, space, group, nbdReach };
   try {
     await Promise.all(vms.map((vm) => workers.add(() => runVm(shared, vm))));
   } finally {
@@ -112,6 +114,7 @@ interface Shared {
   readonly queues: Queues;
   readonly space: RunSpace;
   readonly group: SnapshotGroup | null;
+  readonly nbdReach: NbdReach;
 }
 
 function idOf({ uuid, name }: SelectedVm): { readonly uuid: string; readonly name: string } {
@@ -119,7 +122,7 @@ function idOf({ uuid, name }: SelectedVm): { readonly uuid: string; readonly nam
 }
 
 async function runVm(shared: Shared, vm: SelectedVm): Promise<VmOutcome> {
-  const { options, worlds, context, queues, space, group } = shared;
+  const { options, worlds, context, queues, space, group, nbdReach } = shared;
   const { job, source, target } = options;
   if (vm.kind === 'missing' || context.signal.aborted) {
     group?.leave(vm);
@@ -139,6 +142,7 @@ async function runVm(shared: Shared, vm: SelectedVm): Promise<VmOutcome> {
     grainCache: options.cacheDir === undefined ? null : new GrainCache(options.cacheDir),
     lockWaitMs: options.lockWaitMs ?? defaultLockWaitMs,
     nbdFailures: new Map(),
+    nbdReach,
   });
 }
 

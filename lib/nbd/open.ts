@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { checkServerIdentity, connect as connectSecure } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
 import { ByteSource } from './byte-source';
-import { NbdError } from './errors';
+import { NbdError, NbdUnreachable } from './errors';
 import {
   clientFlags,
   decodeExportHead,
@@ -32,9 +32,9 @@ export interface NbdServer {
 }
 
 export interface NbdTimings {
-  /** For the TCP connection alone: packets that a firewall swallows are not waited for as long as a slow storage. */
+  /** From the first packet to TLS. Nothing of that waits for storage, and a firewall may swallow every packet. */
   readonly connectMaxMs: number;
-  /** For everything from the first packet to an export that can be read; the server attaches the disk meanwhile. */
+  /** From there to an export that can be read; the server attaches the disk meanwhile. */
   readonly openMaxMs: number;
   /** Silence while a reply is due. */
   readonly silenceMaxMs: number;
@@ -49,14 +49,14 @@ export interface OpenExport {
 /** The longest text that a refusal of an option may carry. */
 const refusalBytesMax = 4096;
 
-export function whereOf({ address, port }: NbdServer): string {
+export function whereOf({ address, port }: Pick<NbdServer, 'address' | 'port'>): string {
   return `${isIP(address) === 6 ? `[${address}]` : address}:${String(port)}`;
 }
 
 /**
  * Opens one export. The name of the export, which carries the session, is sent only after the certificate was checked.
  *
- * @throws NbdError of any kind; the socket is closed then
+ * @throws NbdUnreachable where no disk of this server could be read, NbdError of any kind otherwise; the socket is closed then
  */
 export async function openExport(
   server: NbdServer,
@@ -64,28 +64,67 @@ export async function openExport(
   signal: AbortSignal,
 ): Promise<OpenExport> {
   const where = whereOf(server);
-  const late = AbortSignal.timeout(timings.openMaxMs);
   const plain = connectPlain({ host: server.address, port: server.port, noDelay: true });
   plain.on('error', () => undefined);
-  const stop = (): void => void plain.destroy();
+  let answered = false;
+  plain.once('connect', () => (answered = true));
+  try {
+    const reaching = { maxMs: timings.connectMaxMs, what: 'no TLS connection', where, signal };
+    const socket = await within(plain, reaching, () => reach(plain, server, where, timings)).catch(
+      (error: unknown) => {
+        throw judged(error, answered);
+      },
+    );
+    const naming = { maxMs: timings.openMaxMs, what: 'the disk is not open', where, signal };
+    return await within(plain, naming, () => nameExport(socket, server, where, timings));
+  } catch (error) {
+    plain.destroy();
+    throw error;
+  }
+}
+
+interface Bound {
+  readonly maxMs: number;
+  /** What is the case when it has run out. */
+  readonly what: string;
+  readonly where: string;
+  readonly signal: AbortSignal;
+}
+
+/** Ends the work by closing the socket. */
+async function within<T>(plain: Socket, bound: Bound, work: () => Promise<T>): Promise<T> {
+  const { maxMs, what, where, signal } = bound;
+  const late = AbortSignal.timeout(maxMs);
   const either = AbortSignal.any([signal, late]);
+  const stop = (): void => void plain.destroy();
   either.addEventListener('abort', stop, { once: true });
   if (either.aborted) stop();
   try {
-    await connected(plain, where, timings.connectMaxMs);
-    await startTls(plain, where, timings);
-    const socket = await secured(plain, server, where);
-    return await nameExport(socket, server, where, timings);
+    return await work();
   } catch (error) {
-    plain.destroy();
     if (signal.aborted) throw new NbdError('aborted', where, 'opening was cancelled', error);
-    if (late.aborted) {
-      throw new NbdError('timeout', where, `not open within ${String(timings.openMaxMs)} ms`, error);
-    }
+    if (late.aborted) throw new NbdError('timeout', where, `${what} within ${String(maxMs)} ms`, error);
     throw error;
   } finally {
     either.removeEventListener('abort', stop);
   }
+}
+
+async function reach(
+  plain: Socket,
+  server: NbdServer,
+  where: string,
+  timings: NbdTimings,
+): Promise<TLSSocket> {
+  await established(plain, 'connect', where);
+  await startTls(plain, where, timings);
+  return secured(plain, server, where);
+}
+
+/** A host that is full takes a further connection and closes it without a word: that passes. */
+function judged(error: unknown, answered: boolean): unknown {
+  if (!(error instanceof NbdError) || error.kind === 'aborted') return error;
+  return answered && error.kind === 'connection' ? error : new NbdUnreachable(error);
 }
 
 async function startTls(plain: Socket, where: string, timings: NbdTimings): Promise<void> {
@@ -168,17 +207,6 @@ async function nameExport(
   return { socket, source: new ByteSource(socket, where, timings.silenceMaxMs), sizeBytes };
 }
 
-async function connected(plain: Socket, where: string, maxMs: number): Promise<void> {
-  const timer = setTimeout(() => {
-    plain.destroy(new NbdError('timeout', where, `no connection within ${String(maxMs)} ms`));
-  }, maxMs);
-  try {
-    await established(plain, 'connect', where);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 function established(socket: Socket, event: 'connect' | 'secureConnect', where: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const off = (): void => void socket.off(event, onOpen).off('error', onError).off('close', onClose);
@@ -190,14 +218,8 @@ function established(socket: Socket, event: 'connect' | 'secureConnect', where: 
       off();
       reject(new NbdError(event === 'connect' ? 'connection' : 'tls', where, what, cause));
     };
-    const onError = (error: Error): void => {
-      if (error instanceof NbdError) {
-        off();
-        reject(error);
-      } else {
-        fail(`${event === 'connect' ? 'no connection' : 'no TLS'}: ${error.message}`, error);
-      }
-    };
+    const onError = (error: Error): void =>
+      fail(`${event === 'connect' ? 'no connection' : 'no TLS'}: ${error.message}`, error);
     const onClose = (): void => fail('closed while the connection was being made');
     socket.once(event, onOpen).once('error', onError).once('close', onClose);
     if (socket.destroyed) onClose();

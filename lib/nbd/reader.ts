@@ -3,6 +3,7 @@ import { NbdConnection } from './connection';
 import { NbdError } from './errors';
 import { whereOf } from './open';
 import type { NbdServer, NbdTimings } from './open';
+import type { NbdReach } from './reach';
 
 /** Both numbers are multiples of 512. */
 export interface NbdRange {
@@ -27,8 +28,12 @@ export interface NbdReaderOptions {
   readonly requestBytesMax: number;
   /** Failures one after another, without a single reply in between, after which it is given up. */
   readonly failuresMax: number;
+  /** The same before the first connection: a server that never answered will hardly do so after a pause. */
+  readonly openFailuresMax: number;
   readonly retryDelayMs: number;
   readonly timings: NbdTimings;
+  /** Told which servers were reached and which were not. */
+  readonly reach: NbdReach;
   readonly signal: AbortSignal;
 }
 
@@ -149,7 +154,9 @@ export class NbdReader {
         if (this.#stop.signal.aborted) throw this.#aborted(error);
         this.#failures += 1;
         const hopeless = error instanceof NbdError && error.retry === 'never';
-        if (hopeless || this.#failures > this.#options.failuresMax) throw error;
+        const { failuresMax, openFailuresMax } = this.#options;
+        const most = this.#sizeBytes === 0 ? openFailuresMax : failuresMax;
+        if (hopeless || this.#failures > most) throw error;
       }
     }
   }
@@ -169,8 +176,7 @@ export class NbdReader {
     if (server === undefined) {
       throw new NbdError('refused', 'none', 'no host of the pool serves this disk over NBD any more');
     }
-    const { timings } = this.#options;
-    const connection = await NbdConnection.open(server, timings, this.#stop.signal);
+    const connection = await this.#connectTo(server);
     const unfit = this.#unfit(connection, server);
     if (unfit !== null) {
       connection.destroy(unfit);
@@ -178,6 +184,18 @@ export class NbdReader {
     }
     this.#open.add(connection);
     return connection;
+  }
+
+  async #connectTo(server: NbdServer): Promise<NbdConnection> {
+    const { timings, reach } = this.#options;
+    try {
+      const connection = await NbdConnection.open(server, timings, this.#stop.signal);
+      reach.noteReached(server);
+      return connection;
+    } catch (error) {
+      reach.noteFailure(server, error);
+      throw error;
+    }
   }
 
   #unfit(connection: NbdConnection, server: NbdServer): NbdError | null {

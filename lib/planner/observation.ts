@@ -98,6 +98,8 @@ export interface NbdFacts {
   readonly denied: readonly string[];
   /** What this run has tried in vain already, by device. */
   readonly failed: Readonly<Record<string, NbdFailed>>;
+  /** Why this run could not reach a server, for whichever disk of whichever VM, by `address:port`. */
+  readonly unreached: Readonly<Record<string, string>>;
 }
 
 export interface NbdFailed {

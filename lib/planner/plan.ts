@@ -25,6 +25,8 @@ export type TransferMethod = 'export' | 'nbd';
 export interface ChosenMethod {
   readonly method: TransferMethod;
   readonly methodBecause: string;
+  /** True where the other way cannot do it; absent otherwise. */
+  readonly onlyWay?: true;
 }
 
 /** How one disk gets its new content. */

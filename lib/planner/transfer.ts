@@ -10,12 +10,15 @@ import type { ChosenMethod, DiskCopy, Step } from './plan';
 export function methodOfDelta(nbd: NbdFacts | null, disk: ObservedDisk, inBase: ObservedDisk): ChosenMethod {
   if (nbd === null) return byExport('the job says so');
   // Where there is no other way to read, a broken line is a reason to try again and not for a full.
-  const onlyWay = inBase.tracking === 'only' && nbd.failed[disk.device]?.lasting !== true;
-  const obstacle = whyNoNbd(onlyWay ? { ...nbd, failed: {} } : nbd, disk) ?? whyNotTracked(nbd, disk, inBase);
+  const onlyWay = inBase.tracking === 'only';
+  const failed = nbd.failed[disk.device]?.lasting === true ? nbd.failed : {};
+  const judged = onlyWay ? { ...nbd, failed, unreached: {} } : nbd;
+  const obstacle = whyNoNbd(judged, disk) ?? whyNotTracked(nbd, disk, inBase);
   if (obstacle !== null) return byExport(obstacle);
   return {
     method: 'nbd',
     methodBecause: `the blocks that changed since the base are listed; ${serversOf(nbd, disk).join(', ')} serves them`,
+    ...(onlyWay ? { onlyWay } : {}),
   };
 }
 
@@ -130,9 +133,16 @@ function whyNoNbd(nbd: NbdFacts, disk: ObservedDisk): string | null {
   const refusal = storageOf(nbd, disk)?.refusal ?? null;
   if (refusal !== null)
     return `the source pool does not say who serves SR "${disk.sr.name}" over NBD (${refusal})`;
-  return serversOf(nbd, disk).length === 0
-    ? `no host that sees SR "${disk.sr.name}" has an address on a network with purpose nbd`
-    : null;
+  const servers = serversOf(nbd, disk);
+  if (servers.length === 0)
+    return `no host that sees SR "${disk.sr.name}" has an address on a network with purpose nbd`;
+  const reasons = servers.flatMap((one) => {
+    const reason = nbd.unreached[one];
+    return reason === undefined ? [] : [`${one} (${reason})`];
+  });
+  return reasons.length < servers.length
+    ? null
+    : `this run could not reach it over NBD: ${reasons.join(', ')}`;
 }
 
 /** What keeps the changes between base and disk from being listed. */

@@ -103,6 +103,8 @@ export class Site implements AsyncDisposable {
     changes: Partial<Pick<RunJobOptions, 'limits' | 'lockWaitMs' | 'cacheDir' | 'neighbours'>> & {
       readonly context?: Partial<RunContext>;
       readonly connect?: ConnectOptions;
+      /** What the run is given in place of the source pool. */
+      readonly sourceAs?: (source: Pool) => Pool;
     } = {},
   ): Promise<RunOutcome> {
     const [source, target] = await Promise.all([
@@ -110,10 +112,17 @@ export class Site implements AsyncDisposable {
       this.connect('target', changes.connect),
     ]);
     const events: RunEvent[] = [];
-    const { context, limits, cacheDir, neighbours, lockWaitMs = 0 } = changes;
+    const {
+      context,
+      limits,
+      cacheDir,
+      neighbours,
+      lockWaitMs = 0,
+      sourceAs = (one: Pool): Pool => one,
+    } = changes;
     const report = await runJob({
       job,
-      source,
+      source: sourceAs(source),
       target,
       lockWaitMs,
       ...(limits === undefined ? {} : { limits }),

@@ -29,7 +29,10 @@ async function withServer(
   const ended = once(child, 'exit');
   try {
     // Until it listens, connections are refused: the client's own bound is the wait.
-    const reader = await openReader([serverAt(port, { exportName })], { failuresMax: 400, retryDelayMs: 50 });
+    const reader = await openReader([serverAt(port, { exportName })], {
+      openFailuresMax: 400,
+      retryDelayMs: 50,
+    });
     expect(reader.sizeBytes).toBe(content.length);
     const pieces = await readAll(reader, [{ offsetBytes: 0, lengthBytes: content.length }]);
     await reader.close();

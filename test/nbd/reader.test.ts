@@ -1,3 +1,4 @@
+import { NbdReach } from '../../lib/nbd';
 import { fakeNbd, joined, mib, openReader, readAll, say, serverAt, simulatedNbd } from './servers';
 import type { FakeScript, Request } from './servers';
 import { makeCertificate } from '../../lib/simulator/http/certificate';
@@ -176,7 +177,7 @@ describe('what is refused', () => {
   ];
   test.each(broken)('%s', async (_what, script, kind) => {
     await using fake = await fakeNbd(script);
-    await expect(openReader([serverAt(fake.port)], { failuresMax: 0 })).rejects.toMatchObject({ kind });
+    await expect(openReader([serverAt(fake.port)], { openFailuresMax: 0 })).rejects.toMatchObject({ kind });
   });
 
   const bad: readonly (readonly [string, NonNullable<FakeScript['answer']>, string])[] = [
@@ -209,10 +210,19 @@ describe('what is refused', () => {
     },
   );
 
+  test('a server that takes a connection and says nothing is tried twice, within the bound for connecting', async () => {
+    await using mute = await fakeNbd({ greeting: null });
+    const timings = { connectMaxMs: 100, openMaxMs: 200_000, silenceMaxMs: 200_000 };
+    await expect(
+      openReader([serverAt(mute.port)], { timings, failuresMax: 100, openFailuresMax: 1 }),
+    ).rejects.toMatchObject({ kind: 'timeout', what: 'no TLS connection within 100 ms' });
+    expect(mute.connections()).toBe(2);
+  });
+
   test('silence: while opening, and while a reply is due', async () => {
     const timings = { connectMaxMs: 20_000, openMaxMs: 300, silenceMaxMs: 100 };
     await using mute = await fakeNbd({ greeting: null });
-    await expect(openReader([serverAt(mute.port)], { timings, failuresMax: 0 })).rejects.toMatchObject({
+    await expect(openReader([serverAt(mute.port)], { timings, openFailuresMax: 0 })).rejects.toMatchObject({
       kind: 'timeout',
     });
     await using deaf = await fakeNbd({ answer: () => undefined });
@@ -225,5 +235,47 @@ describe('what is refused', () => {
 
   test('a pool that names no server', async () => {
     await expect(openReader([])).rejects.toMatchObject({ kind: 'refused' });
+  });
+});
+
+describe('what readers learn of a server for each other', () => {
+  async function learned(script: FakeScript, reach = new NbdReach()): Promise<readonly string[]> {
+    await using fake = await fakeNbd(script);
+    const reader = await openReader([serverAt(fake.port)], { reach }).catch(() => null);
+    await reader?.close();
+    return [...reach.unreached().values()];
+  }
+
+  test('that it is no NBD server, or will not speak TLS with us', async () => {
+    expect(await learned({ greeting: Buffer.alloc(18, 'x') })).toHaveLength(1);
+    expect(await learned({ startTls: say.optionReply(5, 0x80000001) })).toHaveLength(1);
+  });
+
+  test('that nobody listens', async () => {
+    const reach = new NbdReach();
+    await expect(openReader([serverAt(1)], { reach })).rejects.toMatchObject({ kind: 'connection' });
+    expect([...reach.unreached().keys()]).toEqual(['127.0.0.1:1']);
+  });
+
+  test('nothing, where one disk is refused, or a host that is full closes without a word', async () => {
+    expect(await learned({ exportHead: Buffer.alloc(134) })).toEqual([]);
+    expect(await learned({ greeting: Buffer.alloc(0), greetingEnds: true })).toEqual([]);
+    await using nbd = await simulatedNbd();
+    const reach = new NbdReach();
+    const other = { ...nbd.server, exportName: '/another?session_id=OpaqueRef:ended' };
+    await expect(openReader([other], { reach })).rejects.toMatchObject({ kind: 'refused' });
+    expect(reach.unreached().size).toBe(0);
+  });
+
+  test('nothing of a server that was reached before; and one that is reached again is forgiven', async () => {
+    await using nbd = await simulatedNbd();
+    const reach = new NbdReach();
+    const strange = { ...nbd.server, subject: 'another.host' };
+    await expect(openReader([strange], { reach })).rejects.toMatchObject({ kind: 'tls' });
+    expect(reach.unreached().size).toBe(1);
+    await (await openReader([nbd.server], { reach })).close();
+    expect(reach.unreached().size).toBe(0);
+    await expect(openReader([strange], { reach })).rejects.toMatchObject({ kind: 'tls' });
+    expect(reach.unreached().size).toBe(0);
   });
 });

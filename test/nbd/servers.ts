@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { createSecureContext, TLSSocket } from 'node:tls';
-import { NbdReader } from '../../lib/nbd';
+import { NbdReach, NbdReader } from '../../lib/nbd';
 import type { NbdPiece, NbdRange, NbdReaderOptions, NbdServer } from '../../lib/nbd';
 import { makeCertificate } from '../../lib/simulator/http/certificate';
 import { startNbdServer } from '../../lib/simulator/nbd';
@@ -33,6 +33,8 @@ export function openReader(
     windowBytes: 2 * mib,
     requestBytesMax: 256 * 1024,
     failuresMax: 2,
+    openFailuresMax: 1,
+    reach: new NbdReach(),
     retryDelayMs: 1,
     timings: { connectMaxMs: 20_000, openMaxMs: 20_000, silenceMaxMs: 20_000 },
     signal: new AbortController().signal,
@@ -113,6 +115,8 @@ export interface Request {
 /** What a fake server does at each stage; what is left out is done right. Null: it says nothing. */
 export interface FakeScript {
   readonly greeting?: Buffer | null;
+  /** Closes after the greeting. */
+  readonly greetingEnds?: boolean;
   readonly startTls?: Buffer;
   readonly exportHead?: Buffer;
   readonly answer?: (request: Request, socket: Socket) => void;
@@ -135,6 +139,7 @@ export async function fakeNbd(script: FakeScript): Promise<FakeNbd> {
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
     if (script.greeting === null) return;
     socket.write(script.greeting ?? say.greeting);
+    if (script.greetingEnds === true) socket.end();
     socket.once('data', () => {
       socket.write(script.startTls ?? say.optionReply(5, 1));
       const secure = new TLSSocket(socket, { isServer: true, secureContext });

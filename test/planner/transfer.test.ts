@@ -14,6 +14,7 @@ const able: NbdFacts = {
   storages: [{ srUuid: 'sr-source', tracksChanges: true, servers: ['10.0.0.1:10809'], refusal: null }],
   denied: [],
   failed: {},
+  unreached: {},
 };
 
 /** A replicated VM of one disk; flags of the live disk and of the base's. */
@@ -88,6 +89,11 @@ describe('a delta', () => {
       'failed before',
       world('#cbt', '#cbt', { ...able, failed: { 0: { reason: 'no line', lasting: false } } }),
       'NBD failed in this run: no line',
+    ],
+    [
+      'a server that was not reached for another VM',
+      world('#cbt', '#cbt', { ...able, unreached: { '10.0.0.1:10809': 'no line' } }),
+      'this run could not reach it over NBD: 10.0.0.1:10809 (no line)',
     ],
   ];
   test.each(obstacles)('is a delta by export for every obstacle: %s', (_what, observation, reason) => {
@@ -179,6 +185,18 @@ describe('dropping the data of snapshots', () => {
     expect(JSON.stringify(planOf(unreachable))).toContain('was dropped');
     const full = planRun(jobWith({ onMissingBase: 'full' }), unreachable);
     expect(told(full)).toMatch(/^full export/);
+  });
+
+  test('a server out of reach leaves the others; a base without data is tried all the same', () => {
+    const unreached = { '10.0.0.1:10809': 'no line' };
+    const servers = ['10.0.0.1:10809', '10.0.0.2:10809'];
+    const storages = [{ srUuid: 'sr-source', tracksChanges: true, servers, refusal: null }];
+    expect(told(planOf(world('#cbt', '#cbt', { ...able, unreached, storages })))).toMatch(/^delta nbd/);
+    expect(copyOf(planOf(world('#cbt', '#only', { ...able, unreached })))).toMatchObject({
+      method: 'nbd',
+      onlyWay: true,
+    });
+    expect(copyOf(planOf(world('#cbt', '#cbt')))).not.toHaveProperty('onlyWay');
   });
 
   test('a broken line is no missing base: NBD is tried again; a list that cannot be had is one', () => {

@@ -2,7 +2,7 @@
  * Reads a disk over NBD: all of it, or the 64 KiB that changed since an older snapshot (changed-block tracking).
  * Works since XenServer 7.3. Other than an export it can begin anywhere, so a resumed copy reads nothing twice.
  */
-import { NbdReader } from '../../nbd';
+import { NbdError, NbdReach, NbdReader, whereOf } from '../../nbd';
 import type { NbdRange, NbdServer, NbdTimings } from '../../nbd';
 import type { Pool, Ref } from '../../xapi';
 import { ReplicationError } from '../errors';
@@ -12,13 +12,17 @@ import type { DiskReader, Extent } from './extent';
 export interface NbdReaderRequest {
   readonly vdi: Ref<'VDI'>;
   /** Where absent, everything is read, zeros too: NBD of XAPI does not tell what was never written. */
-  readonly base?: Ref<'VDI'>;
+  readonly changes?: ChangedBlocks;
   /** What the pool says of the disk; an export of another size is refused. */
   readonly sizeBytes: number;
   /** Nothing below is read: it was confirmed by an earlier run. */
   readonly startBytes: number;
-  /** Where given, only these are read, ascending; `base` and `startBytes` say nothing then. */
+  /** Where given, only these are read, ascending; `changes` and `startBytes` say nothing then. */
   readonly ranges?: readonly NbdRange[];
+  /** What is known of the servers; where absent, nothing, and nobody is told. */
+  readonly reach?: NbdReach;
+  /** Nothing but NBD is left: servers that could not be reached before are tried again. */
+  readonly onlyWay?: boolean;
   /** For messages: the disk as people know it. */
   readonly name: string;
 }
@@ -28,6 +32,7 @@ export interface NbdLimits {
   readonly windowBytes: number;
   readonly requestBytesMax: number;
   readonly failuresMax: number;
+  readonly openFailuresMax: number;
   readonly retryDelayMs: number;
   readonly timings: NbdTimings;
 }
@@ -41,6 +46,7 @@ export const nbdLimits: NbdLimits = {
   windowBytes: 6 * 1024 * 1024,
   requestBytesMax: 512 * 1024,
   failuresMax: 4,
+  openFailuresMax: 1,
   retryDelayMs: 500,
   timings: { connectMaxMs: 15_000, openMaxMs: 120_000, silenceMaxMs: 120_000 },
 };
@@ -48,11 +54,33 @@ export const nbdLimits: NbdLimits = {
 /** Walking the logs of a chain takes the storage a while. */
 const listMaxMs = 600_000;
 
+export interface ListRequest extends Pick<NbdReaderRequest, 'vdi' | 'sizeBytes' | 'name'> {
+  readonly base: Ref<'VDI'>;
+}
+
 /**
- * Asks which blocks changed, and opens the disk.
+ * Asks which blocks changed between two snapshots' disks; nobody may have the newer one attached.
  *
- * @throws XapiError where the pool cannot tell what changed; NbdError where no host serves the disk; ReplicationError
- *   `bad-stream` where what they say does not fit the disk
+ * @throws XapiError where the pool cannot tell; ReplicationError `bad-stream` where what it says does not fit the disk
+ */
+export async function listChanges(
+  pool: Pick<Pool, 'call'>,
+  request: ListRequest,
+  signal: AbortSignal,
+): Promise<ChangedBlocks> {
+  const { base, vdi, sizeBytes } = request;
+  const list = await pool.call('VDI.list_changed_blocks', [base, vdi], { signal, timeoutMs: listMaxMs });
+  try {
+    return new ChangedBlocks(list, sizeBytes);
+  } catch (error) {
+    throw bad(request, error instanceof Error ? error.message : String(error));
+  }
+}
+
+/**
+ * Opens the disk, where anything of it is wanted.
+ *
+ * @throws NbdError where no host serves the disk; ReplicationError `bad-stream` where what it serves is not the disk
  */
 export async function openNbdReader(
   pool: Pick<Pool, 'call'>,
@@ -60,11 +88,15 @@ export async function openNbdReader(
   signal: AbortSignal,
   limits: NbdLimits = nbdLimits,
 ): Promise<DiskReader> {
-  const wanted = await wantedOf(pool, request, signal);
-  const servers = (): Promise<readonly NbdServer[]> => serversOf(pool, request.vdi, signal);
+  const wanted = wantedOf(request);
   // An unchanged disk needs no connection, and no attachment on its host.
   if (wanted.bytes === 0) return new NbdDiskReader(request, wanted, null);
-  const reader = await NbdReader.open({ ...limits, servers, signal });
+  const { vdi, reach = new NbdReach(), onlyWay = false } = request;
+  // As it was before: what this reader does not reach at once, it may try once more.
+  const unreached = onlyWay ? new Map<string, string>() : reach.unreached();
+  const servers = async (): Promise<readonly NbdServer[]> =>
+    worthTrying(await serversOf(pool, vdi, signal), unreached);
+  const reader = await NbdReader.open({ ...limits, servers, reach, signal });
   if (reader.sizeBytes !== request.sizeBytes) {
     reader.abort();
     throw bad(
@@ -81,26 +113,31 @@ interface Wanted {
   readonly ranges: () => Iterable<NbdRange>;
 }
 
-async function wantedOf(
-  pool: Pick<Pool, 'call'>,
-  request: NbdReaderRequest,
-  signal: AbortSignal,
-): Promise<Wanted> {
-  const { base, vdi, sizeBytes, startBytes, ranges } = request;
+function wantedOf({ changes, sizeBytes, startBytes, ranges }: NbdReaderRequest): Wanted {
   if (ranges !== undefined) {
     return { bytes: ranges.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0), ranges: () => ranges };
   }
-  if (base === undefined) {
+  if (changes === undefined) {
     const lengthBytes = Math.max(0, sizeBytes - startBytes);
     return { bytes: lengthBytes, ranges: () => [{ offsetBytes: startBytes, lengthBytes }] };
   }
-  const list = await pool.call('VDI.list_changed_blocks', [base, vdi], { signal, timeoutMs: listMaxMs });
-  try {
-    const changed = new ChangedBlocks(list, sizeBytes);
-    return { bytes: changed.changedBytes(startBytes), ranges: () => changed.ranges(startBytes) };
-  } catch (error) {
-    throw bad(request, error instanceof Error ? error.message : String(error));
-  }
+  return { bytes: changes.changedBytes(startBytes), ranges: () => changes.ranges(startBytes) };
+}
+
+/**
+ * Servers that were reached before, or not tried yet.
+ *
+ * @throws NbdError `out-of-reach` where there are servers, and none is left
+ */
+function worthTrying(
+  servers: readonly NbdServer[],
+  unreached: ReadonlyMap<string, string>,
+): readonly NbdServer[] {
+  const left = servers.filter((server) => !unreached.has(whereOf(server)));
+  if (left.length > 0 || servers.length === 0) return left;
+  const wheres = servers.map(whereOf);
+  const reasons = new Set(wheres.map((where) => unreached.get(where) ?? ''));
+  throw new NbdError('out-of-reach', wheres.join(', '), `tried before: ${[...reasons].join('; ')}`);
 }
 
 async function serversOf(
@@ -170,7 +207,7 @@ class NbdDiskReader implements DiskReader {
   }
 }
 
-function bad({ name }: NbdReaderRequest, what: string): ReplicationError {
+function bad({ name }: Pick<NbdReaderRequest, 'name'>, what: string): ReplicationError {
   return new ReplicationError('bad-stream', `Disk "${name}" cannot be read over NBD: ${what}`, {
     retry: 'later',
     hint: 'nothing was committed; the run reads the disk by export instead where it can',

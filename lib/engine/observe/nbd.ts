@@ -1,4 +1,5 @@
 /** Whether the source pool can list changed blocks and serve disks over NBD: facts, the planner judges them. */
+import { whereOf } from '../../nbd';
 import { XapiError } from '../../xapi';
 import type { CallOptions, Pool, Ref } from '../../xapi';
 import type { JobDefinition } from '../../planner/job';
@@ -19,25 +20,27 @@ const nbdPermissions = [
   'vdi.data_destroy',
 ] as const;
 
+export type NbdTried = Pick<NbdFacts, 'failed' | 'unreached'>;
+
 /**
  * Null where the job reads by export in any case. Costs no call unless a network serves NBD; then one for the drivers and
  * one for each SR of the VM's disks.
  *
- * @param failed what this run has tried in vain, by device
+ * @param tried what this run has tried in vain
  */
 export async function observeNbd(
   pool: Pool,
   world: World,
   job: JobDefinition,
   disks: readonly ObservedDisk[],
-  failed: NbdFacts['failed'],
+  tried: NbdTried,
   options: CallOptions,
 ): Promise<NbdFacts | null> {
   if (job.transfer.method === 'export') return null;
   const { major, minor } = pool.apiVersion;
   const known = major > firstApi.major || (major === firstApi.major && minor >= firstApi.minor);
   const purposes = [...new Set([...world.networks.values()].flatMap(({ purpose }) => purpose ?? []))];
-  const nothing = { known, licensed: true, purposes, storages: [], denied: [], failed };
+  const nothing = { known, licensed: true, purposes, storages: [], denied: [], ...tried };
   if (!known || !purposes.includes('nbd')) return nothing;
   const denied = await deniedOf(pool, nbdPermissions, options);
   if (denied.includes(nbdPermissions[0])) return { ...nothing, denied };
@@ -69,7 +72,7 @@ async function serversOf(
 ): Promise<{ readonly servers: readonly string[]; readonly refusal: string | null }> {
   try {
     const servers = await pool.call('VDI.get_nbd_info', [vdi], options);
-    return { servers: servers.map(({ address, port }) => `${address}:${String(port)}`), refusal: null };
+    return { servers: servers.map(whereOf), refusal: null };
   } catch (error) {
     if (!(error instanceof XapiError) || error.code === 'SESSION_INVALID') throw error;
     return { servers: [], refusal: error.code };

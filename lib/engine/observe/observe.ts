@@ -3,13 +3,7 @@ import type { CallOptions, Pool, Ref } from '../../xapi';
 import type { JobDefinition } from '../../planner/job';
 import { own } from '../../planner/keys';
 import { temporaryName } from '../../planner/marks';
-import type {
-  NbdFacts,
-  Observation,
-  ObservedReplica,
-  ReplicaDisk,
-  XoVerdict,
-} from '../../planner/observation';
+import type { Observation, ObservedReplica, ReplicaDisk, XoVerdict } from '../../planner/observation';
 import { hasTiers } from '../../planner/tiers';
 import { openExportReader } from '../data/read-export';
 import { systemClock } from '../context';
@@ -17,6 +11,7 @@ import type { Clock } from '../context';
 import { codeOf, ReplicationError } from '../errors';
 import { assertQuiet } from '../steps/quiet';
 import { observeNbd } from './nbd';
+import type { NbdTried } from './nbd';
 import { droppedLeftovers, observeSource, sourceLeftovers } from './source';
 import { leftTasks } from './tasks';
 import { missingPermissions } from './permissions';
@@ -38,8 +33,8 @@ export interface ObserveRequest {
   readonly clock?: Clock;
   /** What this run has compared already; absent where it has compared nothing. */
   readonly verdicts?: readonly XoVerdict[];
-  /** Disks that this run could not read over NBD, by device. */
-  readonly nbdFailures?: NbdFacts['failed'];
+  /** What this run could not read over NBD; absent where it has tried nothing. */
+  readonly nbdTried?: NbdTried;
 }
 
 /**
@@ -64,13 +59,13 @@ export async function observe(request: ObserveRequest): Promise<Observation> {
   const replica =
     observed.replica === null ? null : await withDecidedDisks(request, observed.replica, observed.sr.ref);
   const ofSource = observeSource(sourceWorld, job, vm.ref, vm.record, nowMs);
-  const failed = request.nbdFailures ?? {};
+  const tried = request.nbdTried ?? { failed: {}, unreached: {} };
   return {
     run: request.run,
     xo: observeXo(sourceWorld, targetWorld, job, vm, request.verdicts ?? []),
     source: {
       ...ofSource,
-      nbd: await observeNbd(source, sourceWorld, job, ofSource.disks, failed, options),
+      nbd: await observeNbd(source, sourceWorld, job, ofSource.disks, tried, options),
     },
     target: { ...observed, replica },
     leftovers: [

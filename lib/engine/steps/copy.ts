@@ -171,9 +171,9 @@ async function transfer(attempt: Attempt, copy: DiskCopy, signal: AbortSignal): 
         bytesExpected: reader.changedBytes,
       }),
   };
-  const { source, queues } = attempt;
+  const { source, queues, nbdReach } = attempt;
   const result = await whileReading(
-    { source, nice: queues.nice, signal },
+    { source, nice: queues.nice, nbdReach, signal },
     { ...disk, method: copy.method },
     () => settled(copyDisk(reader, writer, options), progress),
   );

@@ -8,7 +8,8 @@ import type { ResumeFrom } from '../data/copy-disk';
 import type { DiskReader } from '../data/extent';
 import { through } from '../data/forwarding-reader';
 import { openExportReader } from '../data/read-export';
-import { openNbdReader } from '../data/read-nbd';
+import type { ChangedBlocks } from '../data/changed-blocks';
+import { listChanges, openNbdReader } from '../data/read-nbd';
 import { ReplicationError } from '../errors';
 import { assertQuiet } from './quiet';
 
@@ -30,23 +31,20 @@ export async function openSource(
   signal: AbortSignal,
 ): Promise<DiskReader> {
   const { source } = attempt;
-  const common = {
-    vdi: disk.vdi.ref as Ref<'VDI'>,
-    ...(copy.kind === 'delta' ? { base: copy.base.sourceVdi.ref as Ref<'VDI'> } : {}),
-    sizeBytes: disk.sizeBytes,
-    name: disk.vdi.name,
-  };
+  const common = { vdi: disk.vdi.ref as Ref<'VDI'>, sizeBytes: disk.sizeBytes, name: disk.vdi.name };
+  const base = copy.kind === 'delta' ? { base: copy.base.sourceVdi.ref as Ref<'VDI'> } : {};
   if (copy.method === 'export') {
-    return openExportReader(source, { ...common, sr: disk.srRef as Ref<'SR'>, label }, signal);
+    return openExportReader(source, { ...common, ...base, sr: disk.srRef as Ref<'SR'>, label }, signal);
   }
+  const { nbdReach: reach } = attempt;
   const resume = resumeOf(attempt, copy);
   const startBytes = resume?.confirmedBytes ?? 0;
+  const onlyWay = copy.onlyWay === true;
   try {
     // A dead run's connections may still hold the disk, and changed blocks are not listed of a disk in use.
     if (resume !== null) await assertQuiet(source, disk.vdi, attempt.context.clock, signal, { signal });
-    const reader = await attempt.queues.onStorage([disk.srRef], () =>
-      openNbdReader(source, { ...common, startBytes }, signal),
-    );
+    const changes = await changesOf(attempt, copy, disk, signal);
+    const reader = await openNbdReader(source, { ...common, ...changes, startBytes, reach, onlyWay }, signal);
     // Failures on the way are noted, too.
     return through(reader, async function* (extents) {
       try {
@@ -58,6 +56,19 @@ export async function openSource(
   } catch (error) {
     throw noted(attempt, copy, error);
   }
+}
+
+/** The list alone is work of the storage. Whoever waits for a server to answer must not keep others from their snapshots. */
+async function changesOf(
+  { source, queues }: Attempt,
+  copy: DiskCopy,
+  { vdi, srRef, sizeBytes }: TakenDisk,
+  signal: AbortSignal,
+): Promise<{ readonly changes?: ChangedBlocks }> {
+  if (copy.kind === 'full') return {};
+  const base = copy.base.sourceVdi.ref as Ref<'VDI'>;
+  const request = { base, vdi: vdi.ref as Ref<'VDI'>, sizeBytes, name: vdi.name };
+  return { changes: await queues.onStorage([srRef], () => listChanges(source, request, signal)) };
 }
 
 /** The logs of changed blocks do not join the two disks, or contradict each other. */

@@ -1,4 +1,6 @@
 /** Tells whoever gives way to busy hosts which of them a disk is read from. */
+import { whereOf } from '../../nbd';
+import type { NbdReach } from '../../nbd';
 import type { ObjectsRead, Pool, Ref, ServingHost } from '../../xapi';
 import type { TransferMethod } from '../../planner/plan';
 import { nbdLimits } from '../data/read-nbd';
@@ -8,6 +10,8 @@ interface Reader {
   readonly source: Pool;
   /** Null: nobody gives way. */
   readonly nice: NiceKeeper | null;
+  /** Absent: nothing is known of servers that could not be reached. */
+  readonly nbdReach?: NbdReach;
   readonly signal: AbortSignal;
 }
 
@@ -31,14 +35,15 @@ export async function whileReading<T>(reader: Reader, reading: Reading, work: ()
 
 /** A look that fails fails nothing else. */
 async function hostsOf(
-  { source, signal }: Reader,
+  reader: Reader,
   { vdi, srRef, method }: Reading,
   nice: NiceKeeper,
 ): Promise<readonly ServingHost[]> {
+  const { source, signal } = reader;
   const where = `the host of disk "${vdi.name}"`;
   try {
     if (method === 'nbd') {
-      const hosts = await hostsOverNbd(source, vdi.ref, signal);
+      const hosts = await hostsOverNbd(reader, vdi.ref);
       if (hosts.length === 0) nice.cannotTell(where, 'no host is known at the address that serves it');
       return hosts;
     }
@@ -51,10 +56,15 @@ async function hostsOf(
   }
 }
 
-/** Connections go to the first addresses that the pool names, round and round. */
-async function hostsOverNbd(source: Pool, vdi: string, signal: AbortSignal): Promise<readonly ServingHost[]> {
+/** Connections go to the first addresses that the pool names and that could be reached, round and round. */
+async function hostsOverNbd(
+  { source, signal, nbdReach }: Reader,
+  vdi: string,
+): Promise<readonly ServingHost[]> {
+  const unreached = nbdReach?.unreached() ?? new Map<string, string>();
   const infos = await source.call('VDI.get_nbd_info', [vdi as Ref<'VDI'>], { signal });
-  const used = new Set(infos.slice(0, nbdLimits.connections).map(({ address }) => address));
+  const reached = infos.filter((info) => !unreached.has(whereOf(info)));
+  const used = new Set(reached.slice(0, nbdLimits.connections).map(({ address }) => address));
   return hostsAt(used, await source.read({ host: 'all', PIF: 'all' }, { signal }));
 }
 

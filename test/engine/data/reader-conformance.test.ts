@@ -1,5 +1,5 @@
 /** What every DiskReader promises, run over each of them with the same disks of the same simulated pool. */
-import { nbdLimits, openNbdReader } from '../../../lib/engine/data/read-nbd';
+import { listChanges, nbdLimits, openNbdReader } from '../../../lib/engine/data/read-nbd';
 import { openExportReader } from '../../../lib/engine/data/read-export';
 import type { DiskReader, Extent } from '../../../lib/engine/data/extent';
 import type { PoolControl, SimulatorSpec } from '../../../lib/simulator';
@@ -58,12 +58,13 @@ const readers: readonly (readonly [name: string, transfer: 'export' | 'nbd', ope
   [
     'nbd',
     'nbd',
-    (pool, wanted, signal = new AbortController().signal) =>
-      openNbdReader(pool, { ...wanted, startBytes: 0, name: 'disk' }, signal, {
-        ...nbdLimits,
-        failuresMax: 2,
-        retryDelayMs: 1,
-      }),
+    async (pool, { base, ...wanted }, signal = new AbortController().signal) => {
+      const request = { ...wanted, startBytes: 0, name: 'disk' };
+      const changes =
+        base === undefined ? {} : { changes: await listChanges(pool, { ...request, base }, signal) };
+      const limits = { ...nbdLimits, failuresMax: 2, retryDelayMs: 1 };
+      return openNbdReader(pool, { ...request, ...changes }, signal, limits);
+    },
   ],
 ];
 
