@@ -7,6 +7,7 @@ import type { TemporaryName, TemporaryRole } from '../planner/marks';
 import type { NbdFailed, ObjectId, ObservedDisk, XoVerdict } from '../planner/observation';
 import type { VerifyMode } from '../planner/verify';
 import type { RunContext } from './context';
+import type { ChangedBlocks } from './data/changed-blocks';
 import type { CopyResult, ResumePoint } from './data/copy-disk';
 import type { DiskReader } from './data/extent';
 import type { GrainIndex } from './data/grain-index';
@@ -30,6 +31,8 @@ export interface TakenDisk {
 export interface TakenSnapshot {
   readonly id: ObjectId;
   readonly takenAtMs: number;
+  /** Of an earlier attempt or run, whose transfers may still be alive. */
+  readonly resumed: boolean;
   readonly record: VmRecord;
   readonly disks: readonly TakenDisk[];
 }
@@ -89,6 +92,8 @@ export class Produced {
   readonly grains = new Map<string, GrainIndex>();
   /** Which of a disk's changed blocks anything was sent of, by device; absent where an earlier run copied parts of it. */
   readonly sent = new Map<string, BlockSet | 'all'>();
+  /** Listed since the base, by device: the pool lists nothing of a disk that was opened over NBD until some time after it was closed. */
+  readonly changes = new Map<string, ChangedBlocks>();
   /** Opened to learn whether anything changed, by device; whoever copies the disk takes it over. */
   readonly opened = new Map<string, DiskReader>();
   /** Refs of the replica's live disks by uuid, where a step has looked them up. */

@@ -161,6 +161,23 @@ test('NBD that breaks again and again: the next attempt reads by export', () =>
     expect(await leftovers(site)).toEqual([]);
   }));
 
+test('a disk that was compared and closed is not listed again: its host may hold it a while longer', () =>
+  withSite(nbdSpec(), async (site) => {
+    const limits = { ...jobDefaults.limits, transfersPerPool: 1, transfersPerSr: 1 };
+    const job = await site.job({ ...tracked(), limits });
+    await site.run(job);
+    // Disks are compared first where the replica's have content ids, which the first delta gives them.
+    await site.run(job);
+    await guestChanges(site, 1);
+    // One reader stays open for its copy; the next one is closed, since there is no room for it yet.
+    const effect = { kind: 'linger', ms: 60_000 } as const;
+    await site.source.control.addFault({ match: { transfer: 'nbd' }, skip: 1, max: 1, effect });
+    const { report } = await site.run(job);
+    expect(methods(report)).toEqual(['0 delta nbd', '1 delta nbd']);
+    expect(report.vms[0]?.attempts).toBe(1);
+    await assertEqual(site, report);
+  }));
+
 describe('dropping the data of source snapshots', () => {
   const dropping = tracked({ dropSnapshotData: true });
 

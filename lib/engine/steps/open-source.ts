@@ -41,8 +41,6 @@ export async function openSource(
   const startBytes = resume?.confirmedBytes ?? 0;
   const onlyWay = copy.onlyWay === true;
   try {
-    // A dead run's connections may still hold the disk, and changed blocks are not listed of a disk in use.
-    if (resume !== null) await assertQuiet(source, disk.vdi, attempt.context.clock, signal, { signal });
     const changes = await changesOf(attempt, copy, disk, signal);
     const reader = await openNbdReader(source, { ...common, ...changes, startBytes, reach, onlyWay }, signal);
     // Failures on the way are noted, too.
@@ -60,7 +58,7 @@ export async function openSource(
 
 /** The list alone is work of the storage. Whoever waits for a server to answer must not keep others from their snapshots. */
 async function changesOf(
-  { source, queues }: Attempt,
+  { source, queues, made, context }: Attempt,
   copy: DiskCopy,
   { vdi, srRef, sizeBytes }: TakenDisk,
   signal: AbortSignal,
@@ -68,7 +66,13 @@ async function changesOf(
   if (copy.kind === 'full') return {};
   const base = copy.base.sourceVdi.ref as Ref<'VDI'>;
   const request = { base, vdi: vdi.ref as Ref<'VDI'>, sizeBytes, name: vdi.name };
-  return { changes: await queues.onStorage([srRef], () => listChanges(source, request, signal)) };
+  const known = made.changes.get(copy.device);
+  if (known !== undefined) return { changes: known };
+  // Connections of before may still hold the disk, and changed blocks are not listed of a disk in use.
+  if (made.need('snapshot').resumed) await assertQuiet(source, vdi, context.clock, signal, { signal });
+  const changes = await queues.onStorage([srRef], () => listChanges(source, request, signal));
+  made.changes.set(copy.device, changes);
+  return { changes };
 }
 
 /** The logs of changed blocks do not join the two disks, or contradict each other. */
@@ -79,7 +83,7 @@ function noted({ nbdFailures, context }: Attempt, copy: DiskCopy, error: unknown
   const ofNbd =
     error instanceof NbdError ||
     error instanceof XapiError ||
-    (error instanceof ReplicationError && error.code === 'bad-stream');
+    (error instanceof ReplicationError && (error.code === 'bad-stream' || error.code === 'disk-busy'));
   if (!ofNbd || context.signal.aborted) return error;
   const lasting = error instanceof XapiError && unrelated.has(error.code);
   nbdFailures.set(copy.device, { reason: error.message, lasting });

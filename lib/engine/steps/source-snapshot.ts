@@ -55,7 +55,7 @@ export async function snapshotSource(
       await source.call('VDI.set_other_config', [disk.ref as Ref<'VDI'>, withoutReplicationKeys(inherited)]);
     }
   }
-  attempt.made.snapshot = taken(snapshot, vm, label);
+  attempt.made.snapshot = { ...taken(snapshot, vm, label), resumed: false };
 }
 
 function assertOfPlan({ source, vm }: Attempt, snapshot: FreshVm, planned: readonly PlannedDisk[]): void {
@@ -98,10 +98,13 @@ function call(attempt: Attempt, vm: ObjectId, name: string, how: SnapshotHow): P
 /** Goes on with the snapshot of a run that died: the plan proved that it is of these disks. */
 export async function resumeSnapshot(attempt: Attempt, id: ObjectId): Promise<void> {
   const snapshot = await readVm(attempt.source, id.ref, stoppable(attempt));
-  attempt.made.snapshot = taken(snapshot, attempt.vm, snapshot.record.name_label);
+  attempt.made.snapshot = {
+    ...taken(snapshot, attempt.vm, snapshot.record.name_label),
+    resumed: true,
+  };
 }
 
-function taken(snapshot: FreshVm, vm: ObjectId, label: string): TakenSnapshot {
+function taken(snapshot: FreshVm, vm: ObjectId, label: string): Omit<TakenSnapshot, 'resumed'> {
   return {
     id: { ref: snapshot.ref, uuid: snapshot.record.uuid, name: label },
     takenAtMs: parseXapiDate(snapshot.record.snapshot_time),

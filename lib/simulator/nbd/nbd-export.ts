@@ -42,6 +42,7 @@ export async function serveCommands(
     const data = new DataPhase(connection, vdi, fault, pool);
     while (await answerOne(connection, vdi, data)) continue;
   } finally {
+    if (fault?.kind === 'linger') await pool.clock.sleep(fault.ms, pool.closing).catch(() => undefined);
     await attachment.detach();
   }
 }

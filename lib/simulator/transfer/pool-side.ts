@@ -136,7 +136,10 @@ export type TransferFault =
   | { readonly kind: 'late-failure' }
   | { readonly kind: 'error-page'; readonly afterBytes: number }
   | { readonly kind: 'hang' }
-  /** Import: when the client's connection ends early, the copier stays alive for `ms` and only then writes what it had buffered. */
+  /**
+   * Import: when the client's connection ends early, the copier stays alive for `ms` and only then writes what it had buffered.
+   * NBD: the disk stays attached for `ms` after the client has left.
+   */
   | { readonly kind: 'linger'; readonly ms: number };
 
 export interface FaultPoint {

@@ -1,4 +1,6 @@
 /** Over NBD an interrupted copy goes on in the middle: nothing that was confirmed is read again. */
+import { systemClock } from '../../../lib/engine';
+import type { Clock } from '../../../lib/engine';
 import { compareNewest, leftovers } from '../inspect';
 import { methods, nbdSpec, tracked } from '../nbd-site';
 import { guestWrites, Site } from '../site';
@@ -57,6 +59,32 @@ describe('killed in a transfer over NBD', () => {
     expect(disk?.readBytes).toBeLessThanOrEqual(12 * mib + segmentBytes);
     expect(disk?.sentBytes).toBeLessThanOrEqual(12 * mib + segmentBytes + 4096);
     expect(disk?.sentBytes).toBeGreaterThan(0);
+  });
+
+  test('a disk of which nothing is confirmed waits until the dead run has let go of it', async () => {
+    const job = await site.job(tracked());
+    expect((await site.run(job)).report.ok).toBe(true);
+    await guestFills(1);
+    await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 0, lengthBytes: 512, fill: 7 }]);
+    const { control } = site.source;
+    const snapshotOfRoot = { transfer: 'nbd', object: 'root' } as const;
+    await control.addFault({ match: snapshotOfRoot, effect: { kind: 'linger', ms: 60_000 } });
+    await doomed.run(site, job, { kind: 'sent', bytes: 28 * mib });
+    await site.target.control.advanceClock(leaseMs);
+
+    let looks = 0;
+    const sleep: Clock['sleep'] = async (ms, signal) => {
+      if (ms !== 1000) return systemClock.sleep(ms, signal);
+      looks += 1;
+      await control.advanceClock(60_000);
+    };
+    const clock = { nowMs: () => systemClock.nowMs(), sleep };
+    const outcome = await site.run(job, { limits, context: { clock } });
+
+    await holds(outcome);
+    expect(methods(outcome.report)).toEqual(['0 delta nbd', '1 delta nbd']);
+    expect(outcome.report.vms[0]?.attempts).toBe(1);
+    expect(looks).toBeGreaterThan(0);
   });
 
   test('in a delta, and the job reads by export from then on: the copy starts again', async () => {

@@ -226,6 +226,18 @@ describe('quirk 37: NBD, commands', () => {
     expect(fixture.pool.events).toEqual(['nbd of disk', 'attach disk RO to host1', 'detach disk RO']);
   });
 
+  it('a disk may stay attached for a while after its client has left', async () => {
+    await using fixture = await start('insecure_nbd');
+    const { pool, server } = fixture;
+    pool.faults.push({ kind: 'linger', ms: 1000 });
+    const talked = talk(server, Buffer.concat([begin, command(0, 0, 512), command(2, 0, 0)]));
+    while (pool.sleeping.length === 0) await new Promise(setImmediate);
+    expect(pool.events).toEqual(['nbd of disk', 'attach disk RO to host1']);
+    pool.wake();
+    await talked;
+    expect(pool.events).toContain('detach disk RO');
+  });
+
   it('a fault in the data breaks the connection there', async () => {
     await using fixture = await start('insecure_nbd');
     fixture.pool.faults.push({ kind: 'cut', afterBytes: 600 });
