@@ -1,8 +1,11 @@
 const MINUTE_MS = 60_000;
 
+const reads =
+  /^\w+\.(?:get_|query_data_source$)|^VDI\.list_changed_blocks$|^event\.from$|^system\.listMethods$/;
+
 /** True for messages that change nothing, so that asking twice is harmless. */
 export function isRead(method: string): boolean {
-  return /^\w+\.(?:get_|query_data_source$)|^event\.from$|^system\.listMethods$/.test(method);
+  return reads.test(method);
 }
 
 /**
@@ -26,6 +29,8 @@ const LONG = new Set([
 export function defaultTimeoutMs(method: string): number {
   if (method === 'session.login_with_password') return MINUTE_MS;
   if (method === 'session.logout') return 5_000;
+  // It only reads, but the storage walks the logs of a chain for it.
+  if (method === 'VDI.list_changed_blocks') return 10 * MINUTE_MS;
   if (isRead(method)) return readsMany(method) ? 2 * MINUTE_MS : MINUTE_MS;
   return LONG.has(method.replace(/^Async\./, '')) ? 30 * MINUTE_MS : 10 * MINUTE_MS;
 }

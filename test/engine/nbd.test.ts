@@ -144,6 +144,31 @@ test('an account that may not ask who serves a disk: the delta is read by export
     await assertEqual(site, report);
   }));
 
+describe('while the changed blocks are listed', () => {
+  async function afterOne(code: string, params: readonly string[]): Promise<RunReport> {
+    await using site = await Site.start(nbdSpec());
+    const job = await site.job(tracked());
+    await site.run(job);
+    await guestChanges(site, 1);
+    const effect = { kind: 'error', code, params } as const;
+    await site.source.control.addFault({ match: { method: 'VDI.list_changed_blocks' }, effect });
+    const { report } = await site.run(job);
+    await assertEqual(site, report);
+    expect(methods(report)).toEqual(['0 delta nbd', '1 delta nbd']);
+    return report;
+  }
+
+  test('a session that ends is renewed, and the list asked for again', async () => {
+    const report = await afterOne('SESSION_INVALID', ['OpaqueRef:ended']);
+    expect(report.vms[0]).toMatchObject({ attempts: 1, warnings: [] });
+  });
+
+  test('an object that is gone makes the plan stale, and is no failure of NBD', async () => {
+    const report = await afterOne('HANDLE_INVALID', ['VDI', 'OpaqueRef:gone']);
+    expect(report.vms[0]?.warnings.join('\n')).toContain('planning again');
+  });
+});
+
 test('NBD that breaks again and again: the next attempt reads by export', () =>
   withSite(nbdSpec(), async (site) => {
     const job = await site.job(tracked());

@@ -77,6 +77,13 @@ describe('calls', () => {
       expect(fake.count('session.login_with_password')).toBe(2);
     });
 
+    it('so does the list of changed blocks, which changes nothing either', async () => {
+      fake.handlers.set('VDI.list_changed_blocks', () => 'gA==');
+      const disk = VDI as Ref<'VDI'>;
+      expect(await pool.call('VDI.list_changed_blocks', [disk, disk])).toBe('gA==');
+      expect(fake.count('VDI.list_changed_blocks')).toBe(2);
+    });
+
     it('many reads share one login', async () => {
       await Promise.all(Array.from({ length: 8 }, () => pool.call('VM.get_power_state', [VM])));
       expect(fake.count('session.login_with_password')).toBe(2);

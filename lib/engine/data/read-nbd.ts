@@ -51,9 +51,6 @@ export const nbdLimits: NbdLimits = {
   timings: { connectMaxMs: 15_000, openMaxMs: 120_000, silenceMaxMs: 120_000 },
 };
 
-/** Walking the logs of a chain takes the storage a while. */
-const listMaxMs = 600_000;
-
 export interface ListRequest extends Pick<NbdReaderRequest, 'vdi' | 'sizeBytes' | 'name'> {
   readonly base: Ref<'VDI'>;
 }
@@ -69,7 +66,7 @@ export async function listChanges(
   signal: AbortSignal,
 ): Promise<ChangedBlocks> {
   const { base, vdi, sizeBytes } = request;
-  const list = await pool.call('VDI.list_changed_blocks', [base, vdi], { signal, timeoutMs: listMaxMs });
+  const list = await pool.call('VDI.list_changed_blocks', [base, vdi], { signal });
   try {
     return new ChangedBlocks(list, sizeBytes);
   } catch (error) {

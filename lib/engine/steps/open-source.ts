@@ -78,11 +78,19 @@ async function changesOf(
 /** The logs of changed blocks do not join the two disks, or contradict each other. */
 const unrelated: ReadonlySet<string> = new Set(['SR_BACKEND_FAILURE_460', 'SR_BACKEND_FAILURE_459']);
 
+/** A session that ended, or an object that is gone, says nothing of NBD: the attempt, or its plan, is at fault. */
+const notOfNbd: ReadonlySet<string> = new Set([
+  'SESSION_INVALID',
+  'HOST_IS_SLAVE',
+  'HANDLE_INVALID',
+  'UUID_INVALID',
+]);
+
 /** What NBD or the list of changed blocks did not do; anything else stays what it is. */
 function noted({ nbdFailures, context }: Attempt, copy: DiskCopy, error: unknown): unknown {
   const ofNbd =
     error instanceof NbdError ||
-    error instanceof XapiError ||
+    (error instanceof XapiError && !notOfNbd.has(error.code)) ||
     (error instanceof ReplicationError && (error.code === 'bad-stream' || error.code === 'disk-busy'));
   if (!ofNbd || context.signal.aborted) return error;
   const lasting = error instanceof XapiError && unrelated.has(error.code);
