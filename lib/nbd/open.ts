@@ -31,6 +31,15 @@ export interface NbdServer {
   readonly subject: string;
 }
 
+/**
+ * Those that connections go to. Pools name the IPv6 addresses of their hosts as well, but hosts listen on IPv4 only (as of
+ * 24.19): IPv6 counts where there is nothing else.
+ */
+export function listening<S extends Pick<NbdServer, 'address'>>(servers: readonly S[]): readonly S[] {
+  const others = servers.filter(({ address }) => isIP(address) !== 6);
+  return others.length > 0 ? others : servers;
+}
+
 export interface NbdTimings {
   /** From the first packet to TLS. Nothing of that waits for storage, and a firewall may swallow every packet. */
   readonly connectMaxMs: number;

@@ -18,7 +18,8 @@ export interface NbdPiece {
 
 export interface NbdReaderOptions {
   /**
-   * Asked before every connection: sessions end, and hosts come and go. Where there are several, connections go round.
+   * Asked before every connection: sessions end, and hosts come and go. Where there are several, connections go round: each
+   * must be one that may be expected to answer.
    */
   readonly servers: () => Promise<readonly NbdServer[]>;
   /** At most so many connections; fewer where the server has no room for more. */

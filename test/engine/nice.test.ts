@@ -1,7 +1,7 @@
 /** Runs that give way to busy hosts. Time passes as bytes move, and while somebody waits; nothing here sleeps. */
 import { jobDefaults } from '../../lib/planner/job';
 import { NiceKeeper } from '../../lib/engine/nice';
-import { hostsAt } from '../../lib/engine/steps/serving-hosts';
+import { addressesUsed, hostsAt } from '../../lib/engine/steps/serving-hosts';
 import { Pace } from '../../lib/engine/data/pace';
 import { systemClock } from '../../lib/engine';
 import type { Clock, RunEvent } from '../../lib/engine';
@@ -179,6 +179,18 @@ test('a host that serves NBD on a network of its own is found by the address of 
   expect(at('fd00::1', '192.168.1.1')).toEqual(['paris-1']);
   expect(at('10.0.0.1', '10.0.0.2')).toEqual(['paris-1', 'paris-2']);
   expect(at('10.9.9.9')).toEqual([]);
+});
+
+test('a disk is read from the addresses that its connections go to: IPv4 first, and none that was out of reach', () => {
+  const at = (...addresses: string[]): { readonly address: string; readonly port: number }[] =>
+    addresses.map((address) => ({ address, port: 10809 }));
+  const used = (infos: ReturnType<typeof at>, ...unreached: string[]): readonly string[] => [
+    ...addressesUsed(infos, new Map(unreached.map((where) => [where, 'no line']))),
+  ];
+  const all = at('10.0.0.1', 'fd00::1', '10.0.0.2', 'fd00::2', '10.0.0.3');
+  expect(used(all)).toEqual(['10.0.0.1', '10.0.0.2']);
+  expect(used(all, '10.0.0.1:10809')).toEqual(['10.0.0.2', '10.0.0.3']);
+  expect(used(at('fd00::1', 'fd00::2'))).toEqual(['fd00::1', 'fd00::2']);
 });
 
 const lineBytesPerSecond = 1.2 * mib;

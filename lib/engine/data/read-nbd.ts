@@ -2,7 +2,7 @@
  * Reads a disk over NBD: all of it, or the 64 KiB that changed since an older snapshot (changed-block tracking).
  * Works since XenServer 7.3. Other than an export it can begin anywhere, so a resumed copy reads nothing twice.
  */
-import { NbdError, NbdReach, NbdReader, whereOf } from '../../nbd';
+import { listening, NbdError, NbdReach, NbdReader, whereOf } from '../../nbd';
 import type { NbdRange, NbdServer, NbdTimings } from '../../nbd';
 import type { Pool, Ref } from '../../xapi';
 import { ReplicationError } from '../errors';
@@ -143,7 +143,7 @@ async function serversOf(
   signal: AbortSignal,
 ): Promise<readonly NbdServer[]> {
   const infos = await pool.call('VDI.get_nbd_info', [vdi], { signal });
-  return infos.map(({ address, port, exportname, cert, subject }) => ({
+  return listening(infos).map(({ address, port, exportname, cert, subject }) => ({
     address,
     port,
     exportName: exportname,

@@ -1,5 +1,5 @@
 /** Whether the source pool can list changed blocks and serve disks over NBD: facts, the planner judges them. */
-import { whereOf } from '../../nbd';
+import { listening, whereOf } from '../../nbd';
 import { XapiError } from '../../xapi';
 import type { CallOptions, Pool, Ref } from '../../xapi';
 import type { JobDefinition } from '../../planner/job';
@@ -72,7 +72,7 @@ async function serversOf(
 ): Promise<{ readonly servers: readonly string[]; readonly refusal: string | null }> {
   try {
     const servers = await pool.call('VDI.get_nbd_info', [vdi], options);
-    return { servers: servers.map(whereOf), refusal: null };
+    return { servers: listening(servers).map(whereOf), refusal: null };
   } catch (error) {
     if (!(error instanceof XapiError) || error.code === 'SESSION_INVALID') throw error;
     return { servers: [], refusal: error.code };

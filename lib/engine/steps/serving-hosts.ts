@@ -1,6 +1,6 @@
 /** Tells whoever gives way to busy hosts which of them a disk is read from. */
-import { whereOf } from '../../nbd';
-import type { NbdReach } from '../../nbd';
+import { listening, whereOf } from '../../nbd';
+import type { NbdReach, NbdServer } from '../../nbd';
 import type { ObjectsRead, Pool, Ref, ServingHost } from '../../xapi';
 import type { TransferMethod } from '../../planner/plan';
 import { nbdLimits } from '../data/read-nbd';
@@ -56,16 +56,22 @@ async function hostsOf(
   }
 }
 
-/** Connections go to the first addresses that the pool names and that could be reached, round and round. */
 async function hostsOverNbd(
   { source, signal, nbdReach }: Reader,
   vdi: string,
 ): Promise<readonly ServingHost[]> {
-  const unreached = nbdReach?.unreached() ?? new Map<string, string>();
   const infos = await source.call('VDI.get_nbd_info', [vdi as Ref<'VDI'>], { signal });
-  const reached = infos.filter((info) => !unreached.has(whereOf(info)));
-  const used = new Set(reached.slice(0, nbdLimits.connections).map(({ address }) => address));
+  const used = addressesUsed(infos, nbdReach?.unreached() ?? new Map<string, string>());
   return hostsAt(used, await source.read({ host: 'all', PIF: 'all' }, { signal }));
+}
+
+/** Connections go round the servers that may be expected to answer, beginning with the first. */
+export function addressesUsed(
+  infos: readonly Pick<NbdServer, 'address' | 'port'>[],
+  unreached: ReadonlyMap<string, string>,
+): ReadonlySet<string> {
+  const reached = listening(infos).filter((info) => !unreached.has(whereOf(info)));
+  return new Set(reached.slice(0, nbdLimits.connections).map(({ address }) => address));
 }
 
 /** NBD may be served on another network than the one that a host is managed on. */

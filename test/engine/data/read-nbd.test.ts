@@ -21,6 +21,21 @@ function poolOf(servers: readonly NbdServer[]): Pick<Pool, 'call'> {
 const request = { vdi: 'OpaqueRef:disk' as Ref<'VDI'>, sizeBytes: 4 * mib, startBytes: 0, name: 'disk' };
 const limits = { ...nbdLimits, retryDelayMs: 1 };
 
+test('IPv6 addresses, on which hosts do not listen, take no turn; they are used where there is nothing else', async () => {
+  await using nbd = await simulatedNbd();
+  const { port } = nbd.server;
+  const sixth = { ...nbd.server, address: '::1' };
+  const eager = { ...limits, openFailuresMax: 0 };
+  const reader = await openNbdReader(poolOf([sixth, nbd.server]), request, never, eager);
+  await reader.abort();
+
+  const reach = new NbdReach();
+  await expect(openNbdReader(poolOf([sixth]), { ...request, reach }, never, eager)).rejects.toMatchObject({
+    kind: 'connection',
+  });
+  expect([...reach.unreached().keys()]).toEqual([`[::1]:${String(port)}`]);
+});
+
 test('servers that another disk did not reach are left out; they are tried where NBD is the only way', async () => {
   await using nbd = await simulatedNbd();
   const reach = new NbdReach();
