@@ -39,6 +39,8 @@ export interface NbdReaderOptions {
 }
 
 const goodbyeMaxMs = 5_000;
+/** Asking a host again that has no room for another connection costs it, and its pool, a call each time. */
+const widenPauseMaxMs = 60_000;
 
 export class NbdReader {
   readonly #options: NbdReaderOptions;
@@ -46,6 +48,10 @@ export class NbdReader {
   readonly #open = new Set<NbdConnection>();
   #opening: Promise<NbdConnection> | null = null;
   #opened = 0;
+  /** Connections being made, or waiting to be made. */
+  #coming = 0;
+  #widenedMs = -Infinity;
+  #widenPauseMs: number;
   #failures = 0;
   #sizeBytes = 0;
   /** Bytes of data that came over the wire. */
@@ -53,6 +59,7 @@ export class NbdReader {
 
   private constructor(options: NbdReaderOptions) {
     this.#options = options;
+    this.#widenPauseMs = options.retryDelayMs;
     options.signal.addEventListener('abort', this.#onAbort, { once: true });
     if (options.signal.aborted) this.#onAbort();
   }
@@ -87,7 +94,7 @@ export class NbdReader {
         const piece = this.#readOne(range);
         piece.catch(() => undefined);
         underWay.push(piece);
-        if (underWay.length === 2) this.#widen();
+        if (underWay.length > 1) this.#widen();
         const first = underWay.length < depth ? undefined : underWay.shift();
         if (first !== undefined) yield await first;
       }
@@ -132,10 +139,24 @@ export class NbdReader {
 
   /** The one with the fewest reads waiting; a new one where none is left. */
   async #connection(): Promise<NbdConnection> {
-    const alive = [...this.#open].filter((connection) => connection.alive);
-    const [first, ...others] = alive;
-    if (first === undefined) return (this.#opening ??= this.#reopen().finally(() => (this.#opening = null)));
+    const [first, ...others] = this.#alive();
+    if (first === undefined) {
+      return (this.#opening ??= this.#counted(this.#reopen()).finally(() => (this.#opening = null)));
+    }
     return others.reduce((least, one) => (one.dueReads < least.dueReads ? one : least), first);
+  }
+
+  #alive(): readonly NbdConnection[] {
+    return [...this.#open].filter((connection) => connection.alive);
+  }
+
+  async #counted<T>(coming: Promise<T>): Promise<T> {
+    this.#coming += 1;
+    try {
+      return await coming;
+    } finally {
+      this.#coming -= 1;
+    }
   }
 
   /** Counted once per connection, though all its reads fail. What is wrong with the certificate stays wrong. */
@@ -162,12 +183,26 @@ export class NbdReader {
     }
   }
 
-  /** More connections where there is enough to read. A server without room for them does not keep the first from working. */
+  /**
+   * More connections where there is enough to read, also after some broke. A server without room for them does not keep the
+   * first from working; it is asked again after a pause that doubles.
+   */
   #widen(): void {
-    for (let more = this.#opened; more < this.#options.connections; more += 1) {
-      void this.#openOne().catch(() => undefined);
-    }
+    const missing = this.#options.connections - this.#alive().length - this.#coming;
+    const nowMs = performance.now();
+    if (missing <= 0 || nowMs < this.#widenedMs + this.#widenPauseMs) return;
+    this.#widenedMs = nowMs;
+    for (let more = 0; more < missing; more += 1)
+      void this.#counted(this.#openOne()).then(this.#hasRoom, this.#hasNone);
   }
+
+  readonly #hasRoom = (): void => {
+    this.#widenPauseMs = this.#options.retryDelayMs;
+  };
+
+  readonly #hasNone = (): void => {
+    this.#widenPauseMs = Math.min(this.#widenPauseMs * 2, widenPauseMaxMs);
+  };
 
   async #openOne(): Promise<NbdConnection> {
     const turn = this.#opened;

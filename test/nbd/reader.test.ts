@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { NbdReach } from '../../lib/nbd';
 import { fakeNbd, joined, mib, openReader, readAll, say, serverAt, simulatedNbd } from './servers';
 import type { FakeScript, Request } from './servers';
@@ -46,6 +47,29 @@ describe('reading from a host of a pool', () => {
     expect(joined(await readAll(reader, whole)).equals(nbd.content)).toBe(true);
     await reader.close();
     expect(nbd.pool.attached).toEqual([]);
+  });
+
+  test('as many connections come about again after all of them broke', async () => {
+    const asked = new Set<Socket>();
+    await using fake = await fakeNbd({
+      exportHead: say.exportHead(64 * mib),
+      answer: ({ handle, lengthBytes }, socket) => {
+        asked.add(socket);
+        socket.write(Buffer.concat([say.reply(handle), Buffer.alloc(lengthBytes)]));
+      },
+    });
+    const reader = await openReader([serverAt(fake.port)], { requestBytesMax: 4096 });
+    const usedAtOnce: number[] = [];
+    for await (const piece of reader.read([{ offsetBytes: 0, lengthBytes: 64 * mib }])) {
+      expect(piece.data.length).toBe(4096);
+      if (asked.size < 2) continue;
+      usedAtOnce.push(asked.size);
+      if (usedAtOnce.length === 2) break;
+      for (const socket of asked) socket.destroy();
+      asked.clear();
+    }
+    expect(usedAtOnce).toEqual([2, 2]);
+    expect(fake.connections()).toBe(4);
   });
 
   test('a server that has no room for a second connection does not keep the first from working', async () => {
