@@ -193,10 +193,27 @@ function refuseCertificate(socket: TLSSocket, { certificatePem, subject }: NbdSe
       `the pool announced ${announced.fingerprint256}`
     );
   }
+  if (namesOf(announced).includes(subject)) return null;
   const mismatch = checkServerIdentity(subject, announced.toLegacyObject());
   return mismatch === undefined
     ? null
     : `its certificate does not bear the announced name: ${mismatch.message}`;
+}
+
+/**
+ * As they are written. A pool announces one of them, which may be none that a browser would take: a wildcard right above the
+ * top, or an address as the common name.
+ */
+function namesOf(certificate: X509Certificate): readonly string[] {
+  const { subject, subjectaltname } = certificate.toLegacyObject() as Names;
+  const alternatives = subjectaltname?.split(', ').map((one) => one.replace(/^(?:DNS|IP Address):/, ''));
+  return [alternatives ?? [], subject?.CN ?? []].flat();
+}
+
+/** Either may be missing, whatever the types of Node say. */
+interface Names {
+  readonly subject?: { readonly CN?: string | readonly string[] };
+  readonly subjectaltname?: string;
 }
 
 async function nameExport(

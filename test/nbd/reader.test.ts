@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { NbdReach } from '../../lib/nbd';
+import { selfSigned } from '../xapi/certificates';
 import { fakeNbd, joined, mib, openReader, readAll, say, serverAt, simulatedNbd } from './servers';
 import type { FakeScript, Request } from './servers';
 import { makeCertificate } from '../../lib/simulator/http/certificate';
@@ -164,6 +165,20 @@ describe('what is refused', () => {
       kind: 'tls',
     });
     expect(nbd.pool.events).toEqual([]);
+  });
+
+  test('but not a name that the certificate bears as it is written: a wildcard of two labels, an address as its CN', async () => {
+    const named = async (certificatePem: string, keyPem: string, subject: string): Promise<number> => {
+      await using fake = await fakeNbd({ shown: { keyPem, certificatePem } });
+      const reader = await openReader([serverAt(fake.port, { certificatePem, subject })]);
+      await reader.close();
+      return reader.sizeBytes;
+    };
+    const wild = makeCertificate('*.lan', []);
+    expect(await named(wild.certificatePem, wild.keyPem, '*.lan')).toBe(mib);
+    const numbered = await selfSigned('10.0.0.7');
+    expect(await named(numbered.cert, numbered.key, '10.0.0.7')).toBe(mib);
+    await expect(named(numbered.cert, numbered.key, '10.0.0.8')).rejects.toMatchObject({ kind: 'tls' });
   });
 
   test('a server that serves in clear only', async () => {

@@ -119,6 +119,8 @@ export interface FakeScript {
   readonly greetingEnds?: boolean;
   readonly startTls?: Buffer;
   readonly exportHead?: Buffer;
+  /** What it shows; the one of these tests where absent. */
+  readonly shown?: { readonly keyPem: string; readonly certificatePem: string };
   readonly answer?: (request: Request, socket: Socket) => void;
 }
 
@@ -129,7 +131,7 @@ export interface FakeNbd extends AsyncDisposable {
 }
 
 export async function fakeNbd(script: FakeScript): Promise<FakeNbd> {
-  const { keyPem: key, certificatePem: cert } = certificate;
+  const { keyPem: key, certificatePem: cert } = script.shown ?? certificate;
   const secureContext = createSecureContext({ key, cert });
   const sockets = new Set<Socket>();
   let connections = 0;
