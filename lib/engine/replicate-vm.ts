@@ -9,6 +9,7 @@ import type { NbdFailed, Observation, XoVerdict } from '../planner/observation';
 import type { DeferredPlan, Plan, ReplicatePlan } from '../planner/plan';
 import { committedPoints } from '../planner/base';
 import { leftoversToDiscard } from '../planner/plan-run';
+import { quietEnoughMs } from '../planner/shutdown';
 import { Produced } from './attempt';
 import type { Attempt } from './attempt';
 import type { RunContext } from './context';
@@ -104,12 +105,13 @@ async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Pro
   for (let plans = 1; plans <= plansMax; plans += 1) {
     const { observation, plan } = await decide(run, verdicts);
     if (plan === null) {
-      context.emit({
-        kind: 'warning',
-        vm,
-        text: 'a run that died had shut the VM down for its snapshot: starting it',
-      });
-      await startAgain(source, observation.source.vm);
+      const { vm: found, powerState } = observation.source;
+      const text =
+        powerState === 'Halted'
+          ? 'a run that died had shut the VM down for its snapshot: starting it'
+          : 'an earlier run had told the VM to shut down for its snapshot: watching whether it goes down';
+      context.emit({ kind: 'warning', vm, text });
+      await startAgain(source, found, { ...context, quietMs: quietEnoughMs });
       continue;
     }
     context.emit({ kind: 'planned', vm, attempt: attemptNumber, plan });

@@ -1,6 +1,9 @@
 /** Snapshots at rest, and of several VMs at one moment. */
 import { jobDefaults } from '../../lib/planner/job';
 import { encode } from '../../lib/planner/keys';
+import type { Clock } from '../../lib/engine';
+import type { Ref } from '../../lib/xapi';
+import { quickClock } from '../faults/clock';
 import { compareNewest, leftovers } from './inspect';
 import { defaultSpec, guestWrites, Site } from './site';
 
@@ -54,6 +57,99 @@ test('offline: a VM that a dead run left down is started before anything else', 
   expect(report.vms[0]?.warnings).toEqual([
     'a run that died had shut the VM down for its snapshot: starting it',
   ]);
+  expect([await powerState(site, 'db1'), await keysOn(site, 'db1')]).toEqual(['Running', []]);
+});
+
+/** Lets the run's waits go by quickly, and does something at the first one of that length. */
+function clockWith(ms: number, change: () => Promise<void>): Clock {
+  let changed: Promise<void> | null = null;
+  return {
+    ...quickClock,
+    sleep: async (waitMs, signal) => {
+      if (waitMs === ms) await (changed ??= change());
+      return quickClock.sleep(waitMs, signal);
+    },
+  };
+}
+
+const shutdownFails = {
+  match: { method: 'VM.clean_shutdown' },
+  effect: { kind: 'error', code: 'VM_SHUTDOWN_TIMEOUT', params: ['OpaqueRef:vm', '1200'] },
+} as const;
+
+async function vmRef(site: Site, vm: string): Promise<Ref<'VM'>> {
+  const source = await site.connect('source');
+  return source.call('VM.get_by_uuid', [await site.source.control.vmUuid(vm)]);
+}
+
+test('offline: who stops the run while the guest shuts down finds it running in the end', async () => {
+  await using site = await Site.start();
+  const { control } = site.source;
+  const job = await site.job({ snapshot: { ...snapshot, mode: 'offline' } });
+  const effect = { kind: 'delay', ms: 3_600_000 } as const;
+  await control.addFault({ match: { method: 'VM.clean_shutdown' }, effect });
+  const stop = new AbortController();
+  let ended = false;
+  const running = site.run(job, { context: { signal: stop.signal } }).finally(() => (ended = true));
+  const admin = await site.connect('source');
+  while ((await control.faultCounters())[0]?.hits !== 1) {
+    // A call over the network, so that the run gets its turn.
+    await admin.call('VM.get_by_name_label', ['db1']);
+    expect(ended).toBe(false);
+  }
+  stop.abort(new Error('Ctrl-C'));
+  // Time enough for a run that does not wait for the guest.
+  const ref = await vmRef(site, 'db1');
+  for (let looks = 0; looks < 100; looks += 1)
+    expect(await admin.call('VM.get_power_state', [ref])).toBe('Running');
+  await control.advanceClock(3_600_000);
+  const { report } = await running;
+  expect(report.vms[0]?.outcome.kind).toBe('cancelled');
+  expect(await leftovers(site)).toEqual([]);
+  expect([await powerState(site, 'db1'), await keysOn(site, 'db1')]).toEqual(['Running', []]);
+});
+
+test('offline: a guest that goes down after all, its task having failed, is started again', async () => {
+  await using site = await Site.start();
+  const job = await site.job({ snapshot: { ...snapshot, mode: 'offline' } });
+  const admin = await site.connect('source');
+  const ref = await vmRef(site, 'db1');
+  await site.source.control.addFault({ ...shutdownFails, max: 9 });
+  const goDown = async (): Promise<void> => {
+    await admin.callTask('VM.hard_shutdown', [ref]);
+  };
+  const { report } = await site.run(job, { context: { clock: clockWith(1_000, goDown) } });
+  expect((await site.source.control.counters()).calls['VM.start']).toBe(1);
+  expect([await powerState(site, 'db1'), await keysOn(site, 'db1')]).toEqual(['Running', []]);
+  expect(report.vms[0]?.outcome).toMatchObject({ error: { code: 'VM_SHUTDOWN_TIMEOUT' } });
+});
+
+test('offline: a guest that does not listen is left alone, without a mark', async () => {
+  await using site = await Site.start();
+  const job = await site.job({ snapshot: { ...snapshot, mode: 'offline' } });
+  await site.source.control.addFault({ ...shutdownFails, max: 9 });
+  const { report } = await site.run(job, { context: { clock: quickClock } });
+  expect(report.vms[0]?.outcome).toMatchObject({ error: { code: 'VM_SHUTDOWN_TIMEOUT' } });
+  expect((await site.source.control.counters()).calls['VM.start']).toBeUndefined();
+  expect([await powerState(site, 'db1'), await keysOn(site, 'db1')]).toEqual(['Running', []]);
+});
+
+test('offline: a mark on a VM that runs is taken off once it is clear that it stays up', async () => {
+  await using site = await Site.start();
+  const job = await site.job({ snapshot: { ...snapshot, mode: 'offline' } });
+  const source = await site.connect('source');
+  const ref = await vmRef(site, 'db1');
+  const uuid = await site.source.control.vmUuid('db1');
+  for (const [key, value] of Object.entries(
+    encode.shutdown({ v: 1, self: uuid, job: job.jobId, run: 'dead' }),
+  ))
+    await source.call('VM.add_to_other_config', [ref, key, value]);
+  const { report } = await site.run({ ...job, snapshot }, { context: { clock: quickClock } });
+  expect(report.ok).toBe(true);
+  expect(report.vms[0]?.warnings).toEqual([
+    'an earlier run had told the VM to shut down for its snapshot: watching whether it goes down',
+  ]);
+  expect((await site.source.control.counters()).calls['VM.start']).toBeUndefined();
   expect([await powerState(site, 'db1'), await keysOn(site, 'db1')]).toEqual(['Running', []]);
 });
 

@@ -91,7 +91,7 @@ function call(attempt: Attempt, vm: ObjectId, name: string, how: SnapshotHow): P
     case 'quiesce':
       return source.callTask('VM.snapshot_with_quiesce', [ref, name]);
     case 'offline':
-      return whileShutDown(source, vm, { job: job.jobId, run: context.runId }, stoppable(attempt), plain);
+      return whileShutDown(source, vm, { job: job.jobId, run: context.runId }, context, plain);
   }
 }
 
