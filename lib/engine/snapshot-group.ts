@@ -10,47 +10,55 @@ interface Member {
   readonly name: string;
 }
 
-type State = 'gathering' | 'taking' | 'taken' | 'broken';
+type State = 'gathering' | 'taken' | 'broken';
+
+/** Runs `work` while the member is at rest. */
+export type AtRest = <T>(work: () => Promise<T>) => Promise<T>;
+
+const asItIs: AtRest = (work) => work();
 
 export class SnapshotGroup {
-  readonly #members: ReadonlyMap<string, Member>;
   readonly #skewMaxMs: number;
   readonly #clock: Clock;
-  readonly #ready = new Set<string>();
-  readonly #done = new Set<string>();
-  readonly #allReady = new Gate();
-  readonly #allDone = new Gate();
+  readonly #ready: Gate;
+  readonly #atRest: Gate;
+  readonly #done: Gate;
   #state: State = 'gathering';
   #startedMs = 0;
 
   /** @param skewMaxMs from the first snapshot call to the last answer: no less than the true skew */
   constructor(members: readonly Member[], skewMaxMs: number, clock: Clock) {
-    this.#members = new Map(members.map((member) => [member.uuid, member]));
+    const uuids = new Set(members.map(({ uuid }) => uuid));
+    [this.#ready, this.#atRest, this.#done] = [new Gate(uuids), new Gate(uuids), new Gate(uuids)];
     this.#skewMaxMs = skewMaxMs;
     this.#clock = clock;
   }
 
   /**
-   * Takes the snapshot of one member when all are ready, and answers when all have theirs.
+   * Takes the snapshot of one member when all are ready, and answers when all have theirs. Nobody is brought to rest before
+   * all are ready, or some would be down while others wait for a lock; and no snapshot is taken before all are at rest, for
+   * guests take their time.
    *
    * @throws ReplicationError `group-incomplete` where another member cannot take part, or this one comes a second time;
    *   `group-skew` where it took too long. What was taken is a leftover then.
    */
-  async take<T>(vm: Member, signal: AbortSignal, takeOne: () => Promise<T>): Promise<T> {
+  async take<T>(
+    vm: Member,
+    signal: AbortSignal,
+    takeOne: () => Promise<T>,
+    atRest: AtRest = asItIs,
+  ): Promise<T> {
     if (this.#state === 'taken' || this.#ready.has(vm.uuid)) throw this.#tooLate(vm);
-    this.#ready.add(vm.uuid);
-    if (this.#ready.size === this.#members.size) this.#begin();
-    await this.#allReady.passed(signal);
+    if (this.#ready.arrive(vm.uuid)) this.#ready.open();
+    await this.#ready.passed(signal);
     let snapshot: T;
     try {
-      snapshot = await takeOne();
+      snapshot = await atRest(() => this.#takeTogether(vm, signal, takeOne));
     } catch (error) {
       this.#break(vm);
       throw error;
     }
-    this.#done.add(vm.uuid);
-    if (this.#done.size === this.#members.size) this.#end();
-    await this.#allDone.passed(signal);
+    await this.#done.passed(signal);
     return snapshot;
   }
 
@@ -59,25 +67,29 @@ export class SnapshotGroup {
     if (!this.#done.has(vm.uuid)) this.#break(vm);
   }
 
-  #begin(): void {
-    if (this.#state !== 'gathering') return;
-    this.#state = 'taking';
-    this.#startedMs = this.#clock.nowMs();
-    this.#allReady.open();
+  async #takeTogether<T>(vm: Member, signal: AbortSignal, takeOne: () => Promise<T>): Promise<T> {
+    if (this.#atRest.arrive(vm.uuid)) {
+      this.#startedMs = this.#clock.nowMs();
+      this.#atRest.open();
+    }
+    await this.#atRest.passed(signal);
+    const snapshot = await takeOne();
+    if (this.#done.arrive(vm.uuid)) this.#end();
+    return snapshot;
   }
 
   #end(): void {
     const skewMs = Math.ceil(this.#clock.nowMs() - this.#startedMs);
     if (skewMs <= this.#skewMaxMs) {
       this.#state = 'taken';
-      this.#allDone.open();
+      this.#done.open();
       return;
     }
     this.#state = 'broken';
-    this.#allDone.shut(
+    this.#done.shut(
       new ReplicationError(
         'group-skew',
-        `The snapshots of ${String(this.#members.size)} VMs took ${String(skewMs)} ms, the job allows ${String(this.#skewMaxMs)}`,
+        `The snapshots of ${String(this.#done.size)} VMs took ${String(skewMs)} ms, the job allows ${String(this.#skewMaxMs)}`,
         {
           retry: 'never',
           hint: 'allow more (group_skew), protect fewer VMs as one group, or spread their disks over more SRs',
@@ -97,8 +109,7 @@ export class SnapshotGroup {
         hint: 'the report says what is wrong with that VM; take it out of the job, or give up the group',
       },
     );
-    this.#allReady.shut(error);
-    this.#allDone.shut(error);
+    for (const gate of [this.#ready, this.#atRest, this.#done]) gate.shut(error);
   }
 
   #tooLate(vm: Member): ReplicationError {
@@ -112,8 +123,28 @@ export class SnapshotGroup {
 
 /** What several wait for until it opens, or is shut for good. */
 class Gate {
+  readonly #expected: ReadonlySet<string>;
+  readonly #arrived = new Set<string>();
   #state: 'waiting' | 'open' | Error = 'waiting';
   readonly #waiting = new Set<() => void>();
+
+  constructor(expected: ReadonlySet<string>) {
+    this.#expected = expected;
+  }
+
+  get size(): number {
+    return this.#expected.size;
+  }
+
+  has(uuid: string): boolean {
+    return this.#arrived.has(uuid);
+  }
+
+  /** True for the last of them. */
+  arrive(uuid: string): boolean {
+    this.#arrived.add(uuid);
+    return this.#arrived.size === this.#expected.size;
+  }
 
   open(): void {
     this.#settle('open');

@@ -1,4 +1,5 @@
 import { SnapshotGroup } from '../../lib/engine/snapshot-group';
+import type { AtRest } from '../../lib/engine/snapshot-group';
 
 const signal = new AbortController().signal;
 const one = { uuid: 'u1', name: 'db' };
@@ -43,6 +44,63 @@ test('a snapshot that fails is told as it is to its own VM, and ends it for the 
   const [failed, broken] = await Promise.allSettled([failing, waiting]);
   expect(failed).toMatchObject({ reason: { message: 'SR_FULL' } });
   expect(broken).toMatchObject({ reason: { code: 'group-incomplete' } });
+});
+
+describe('members that are brought to rest', () => {
+  function brought(log: string[], name: string): AtRest {
+    return async (work) => {
+      log.push(`${name} down`);
+      try {
+        return await work();
+      } finally {
+        log.push(`${name} up`);
+      }
+    };
+  }
+
+  test('are all down before the first snapshot, and none before all are ready', async () => {
+    const time = drivenClock();
+    const group = new SnapshotGroup([one, other], 1000, time.clock);
+    const log: string[] = [];
+    const snapshotOf = (name: string) => (): Promise<void> => {
+      log.push(`${name} taken`);
+      return Promise.resolve();
+    };
+    let rest = (): void => undefined;
+    const slow: AtRest = async (work) => {
+      log.push('one goes down');
+      await new Promise<void>((resolve) => (rest = resolve));
+      return brought(log, 'one')(work);
+    };
+    const first = group.take(one, signal, snapshotOf('one'), slow);
+    await Promise.resolve();
+    expect(log).toEqual([]);
+    const second = group.take(other, signal, snapshotOf('other'), brought(log, 'other'));
+    while (log.length < 2) await Promise.resolve();
+    expect(log.sort()).toEqual(['one goes down', 'other down']);
+    // What a guest takes to shut down is no skew.
+    time.nowMs = 5000;
+    rest();
+    await Promise.all([first, second]);
+    const taken = log.flatMap((text, index) => (text.endsWith('taken') ? [index] : []));
+    expect(taken.every((index) => index > log.indexOf('one down'))).toBe(true);
+    expect(log).toHaveLength(7);
+  });
+
+  test('come up again at once where one of them cannot be brought to rest', async () => {
+    const group = new SnapshotGroup([one, other], 1000, drivenClock().clock);
+    const log: string[] = [];
+    const waiting = group.take(one, signal, () => Promise.resolve(), brought(log, 'one'));
+    const refusing = group.take(
+      other,
+      signal,
+      () => Promise.resolve(),
+      () => Promise.reject(new Error('no tools')),
+    );
+    await expect(refusing).rejects.toThrow('no tools');
+    await expect(waiting).rejects.toThrow('VM "web" (u2) could not take part');
+    expect(log).toEqual(['one down', 'one up']);
+  });
 });
 
 test('what took longer than allowed is no group', async () => {

@@ -1,6 +1,7 @@
 /** Snapshots at rest, and of several VMs at one moment. */
 import { jobDefaults } from '../../lib/planner/job';
 import { encode } from '../../lib/planner/keys';
+import { Neighbours } from '../../lib/engine';
 import type { Clock } from '../../lib/engine';
 import type { Ref } from '../../lib/xapi';
 import { quickClock } from '../faults/clock';
@@ -134,6 +135,22 @@ test('offline: a guest that does not listen is left alone, without a mark', asyn
   expect([await powerState(site, 'db1'), await keysOn(site, 'db1')]).toEqual(['Running', []]);
 });
 
+test('offline: others have their turn on the SR while the guest shuts down', async () => {
+  await using site = await Site.start();
+  const { control } = site.source;
+  const effect = { kind: 'delay', ms: 3_600_000 } as const;
+  await control.addFault({ match: { method: 'VM.clean_shutdown' }, effect });
+  const neighbours = new Neighbours();
+  const job = await site.job({ snapshot: { ...snapshot, mode: 'offline' } });
+  const admin = await site.connect('source');
+  const [sr = ''] = await admin.call('SR.get_by_name_label', ['source-sr']);
+  const running = site.run(job, { neighbours });
+  while ((await control.faultCounters())[0]?.hits !== 1) await admin.call('VM.get_by_name_label', ['db1']);
+  expect(await neighbours.storages.run([sr], () => powerState(site, 'db1'))).toBe('Running');
+  await control.advanceClock(3_600_000);
+  expect((await running).report.ok).toBe(true);
+});
+
 test('offline: a mark on a VM that runs is taken off once it is clear that it stays up', async () => {
   await using site = await Site.start();
   const job = await site.job({ snapshot: { ...snapshot, mode: 'offline' } });
@@ -184,6 +201,22 @@ describe('a group', () => {
     );
     expect(order.slice(0, 2)).toEqual(['snapshot', 'snapshot']);
     for (const { source, target } of await compareNewest(site, report)) expect(target).toBe(source);
+    expect(await leftovers(site)).toEqual([]);
+  });
+
+  test('offline: all its VMs are down before the first snapshot of them', async () => {
+    const running = [db1, web1].map((vm) => ({ ...vm, running: true }));
+    await using site = await Site.start({ ...spec, pools: [{ ...sourcePool, vms: running }, targetPool] });
+    const job = await site.job({ snapshot: { mode: 'offline', groupSkewMs: 600_000 } });
+    const calls: string[] = [];
+    const wanted = ['Async.VM.clean_shutdown', 'VM.snapshot', 'Async.VM.start'];
+    const onCall = (method: string): void => {
+      if (wanted.includes(method)) calls.push(method);
+    };
+    const { report } = await site.run(job, { connect: { onCall } });
+    expect(report.ok).toBe(true);
+    expect(calls.slice(0, 3)).toEqual([wanted[0], wanted[0], wanted[1]]);
+    expect(calls.filter((method) => method === 'Async.VM.start')).toHaveLength(2);
     expect(await leftovers(site)).toEqual([]);
   });
 

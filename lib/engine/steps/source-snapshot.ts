@@ -9,6 +9,7 @@ import type { SnapshotHow } from '../../planner/snapshot-mode';
 import { stoppable, workOf } from '../attempt';
 import type { Attempt, TakenSnapshot } from '../attempt';
 import { StalePlan } from '../errors';
+import type { AtRest } from '../snapshot-group';
 import { dropExcluded, withoutExcluded } from './excluded';
 import { whileShutDown } from './offline';
 import { readSnapshot, readVm } from './read-vm';
@@ -29,7 +30,12 @@ export async function snapshotSource(
   const storages = attempt.sourceDisks.map(({ sr }) => sr.ref);
   // Not stoppable from here to the mark: a call that is given up half way still makes the snapshot.
   const take = (): Promise<Ref<'VM'>> => queues.onStorage(storages, () => call(attempt, vm, name, how));
-  const ref = await (group === null ? take() : group.take(vm, context.signal, take));
+  // Around the turn on the SRs: a guest takes minutes to shut down, and others have work there.
+  const atRest: AtRest = (work) =>
+    how === 'offline'
+      ? whileShutDown(source, vm, { job: job.jobId, run: context.runId }, context, work)
+      : work();
+  const ref = await (group === null ? atRest(take) : group.take(vm, context.signal, take, atRest));
   const live = attempt.sourceDisks.map(({ vdi }) => vdi.ref as Ref<'VDI'>);
   const whole = await readSnapshot(source, ref, live);
   const mark = encode.run({
@@ -78,21 +84,17 @@ function assertOfPlan({ source, vm }: Attempt, snapshot: FreshVm, planned: reado
   );
 }
 
-function call(attempt: Attempt, vm: ObjectId, name: string, how: SnapshotHow): Promise<Ref<'VM'>> {
-  const { source, job, context } = attempt;
+function call(
+  { source, sourceDisks }: Attempt,
+  vm: ObjectId,
+  name: string,
+  how: SnapshotHow,
+): Promise<Ref<'VM'>> {
   const ref = vm.ref as Ref<'VM'>;
-  const plain = (): Promise<Ref<'VM'>> =>
-    withoutExcluded(attempt.sourceDisks, (ignored) =>
-      source.call('VM.snapshot', ignored.length === 0 ? [ref, name] : [ref, name, ignored]),
-    );
-  switch (how) {
-    case 'plain':
-      return plain();
-    case 'quiesce':
-      return source.callTask('VM.snapshot_with_quiesce', [ref, name]);
-    case 'offline':
-      return whileShutDown(source, vm, { job: job.jobId, run: context.runId }, context, plain);
-  }
+  if (how === 'quiesce') return source.callTask('VM.snapshot_with_quiesce', [ref, name]);
+  return withoutExcluded(sourceDisks, (ignored) =>
+    source.call('VM.snapshot', ignored.length === 0 ? [ref, name] : [ref, name, ignored]),
+  );
 }
 
 /** Goes on with the snapshot of a run that died: the plan proved that it is of these disks. */
