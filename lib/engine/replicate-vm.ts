@@ -87,6 +87,7 @@ async function withRetries(run: VmRun, lock: RunLock): Promise<VmOutcome> {
       return await oneAttempt(run, lock, attempt);
     } catch (error) {
       run.space.release(vm.uuid);
+      run.group?.failed(vm, error);
       const { retry } = retryOf(error);
       const last = attempt >= attemptsMax || retry === 'never' || context.signal.aborted;
       const retryInMs = last ? null : retry === 'now' ? 0 : retryLaterMs * attempt;
@@ -121,6 +122,7 @@ async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Pro
       await execute(attempt, plan);
     } catch (error) {
       if (!(error instanceof StalePlan)) throw error;
+      run.group?.failed(vm, error);
       context.emit({ kind: 'warning', vm, text: `planning again: ${error.message}` });
       // Perhaps it was changed by whoever took the lock over while we slept: then nothing here is ours any more.
       await lock.check();

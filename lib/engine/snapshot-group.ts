@@ -2,8 +2,9 @@
  * Snapshots of several VMs at one moment: a database and the servers that write to it come back as they were together.
  * All or nothing: a group without one of its members is not what was asked for.
  */
+import { TransportError } from '../xapi';
 import type { Clock } from './context';
-import { ReplicationError } from './errors';
+import { codeOf, ReplicationError, retryOf } from './errors';
 
 interface Member {
   readonly uuid: string;
@@ -23,6 +24,7 @@ export class SnapshotGroup {
   readonly #ready: Gate;
   readonly #atRest: Gate;
   readonly #done: Gate;
+  readonly #failures = new Map<string, unknown>();
   #state: State = 'gathering';
   #startedMs = 0;
 
@@ -39,8 +41,8 @@ export class SnapshotGroup {
    * all are ready, or some would be down while others wait for a lock; and no snapshot is taken before all are at rest, for
    * guests take their time.
    *
-   * @throws ReplicationError `group-incomplete` where another member cannot take part, or this one comes a second time;
-   *   `group-skew` where it took too long. What was taken is a leftover then.
+   * @throws ReplicationError `group-incomplete` where another member cannot take part; `group-skew` where it took too long.
+   *   What was taken is a leftover then. A member that comes a second time gets what it failed with before.
    */
   async take<T>(
     vm: Member,
@@ -55,11 +57,17 @@ export class SnapshotGroup {
     try {
       snapshot = await atRest(() => this.#takeTogether(vm, signal, takeOne));
     } catch (error) {
+      this.failed(vm, error);
       this.#break(vm);
       throw error;
     }
     await this.#done.passed(signal);
     return snapshot;
+  }
+
+  /** To be called when an attempt of a member fails: it is the reason why the next one cannot have a snapshot. */
+  failed({ uuid }: Member, error: unknown): void {
+    this.#failures.set(uuid, error);
   }
 
   /** To be called when a member's run ends, however it does: the others must not wait for it. */
@@ -112,12 +120,26 @@ export class SnapshotGroup {
     for (const gate of [this.#ready, this.#atRest, this.#done]) gate.shut(error);
   }
 
-  #tooLate(vm: Member): ReplicationError {
-    return new ReplicationError(
-      'group-incomplete',
-      `VM "${vm.name}" (${vm.uuid}) would need a second snapshot, apart from those of its group`,
-      { retry: 'never', hint: 'run the job again: the whole group gets new snapshots' },
-    );
+  #tooLate(vm: Member): Error {
+    const why = `VM "${vm.name}" (${vm.uuid}) would need a second snapshot, apart from those of its group`;
+    const hint = 'run the job again: the whole group gets new snapshots';
+    const failure = this.#failures.get(vm.uuid);
+    if (failure instanceof Error) return new NoSecondSnapshot(failure, why, hint);
+    return new ReplicationError('group-incomplete', why, { retry: 'never', hint });
+  }
+}
+
+/** What a member failed with, told once more under its own code: in this run it cannot try again. */
+class NoSecondSnapshot extends Error {
+  readonly code: string;
+  readonly retry = 'never';
+  readonly hint: string;
+
+  constructor(cause: Error, why: string, hint: string) {
+    super(`${cause.message}; ${why}`, { cause });
+    this.name = 'NoSecondSnapshot';
+    this.code = codeOf(cause) ?? (cause instanceof TransportError ? cause.kind : 'unknown');
+    this.hint = `${retryOf(cause).hint}; then ${hint}`;
   }
 }
 

@@ -1,3 +1,4 @@
+import { TransportError, XapiError } from '../../lib/xapi';
 import { SnapshotGroup } from '../../lib/engine/snapshot-group';
 import type { AtRest } from '../../lib/engine/snapshot-group';
 
@@ -118,6 +119,32 @@ test('there is no second snapshot apart from the group', async () => {
   await group.take(one, signal, () => Promise.resolve('s1'));
   group.leave(one);
   await expect(group.take(one, signal, () => Promise.resolve('s2'))).rejects.toThrow('a second snapshot');
+});
+
+test('who comes a second time is told what it failed with before, for good', async () => {
+  const group = new SnapshotGroup([one], 500, drivenClock().clock);
+  const busy = new XapiError({ code: 'SR_BUSY', params: [], method: 'VM.snapshot', poolName: 'Paris' });
+  await expect(group.take(one, signal, () => Promise.reject(busy))).rejects.toBe(busy);
+  await expect(group.take(one, signal, () => Promise.resolve('s2'))).rejects.toMatchObject({
+    code: 'SR_BUSY',
+    retry: 'never',
+    message: expect.stringMatching(
+      /^VM.snapshot failed on pool "Paris".* would need a second snapshot/,
+    ) as string,
+    cause: busy,
+  });
+});
+
+test('a member that failed after its snapshot is told that, too', async () => {
+  const group = new SnapshotGroup([one], 500, drivenClock().clock);
+  await group.take(one, signal, () => Promise.resolve('s1'));
+  const lost = { kind: 'connection', retry: 'later', what: 'lost', hint: 'wait', poolName: 'p' } as const;
+  group.failed(one, new TransportError(lost));
+  await expect(group.take(one, signal, () => Promise.resolve('s2'))).rejects.toMatchObject({
+    code: 'connection',
+    retry: 'never',
+    hint: 'wait; then run the job again: the whole group gets new snapshots',
+  });
 });
 
 test('whoever is told to stop does not wait on', async () => {

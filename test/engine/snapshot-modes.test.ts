@@ -231,4 +231,15 @@ describe('a group', () => {
     expect(codes.sort()).toEqual(['SR_FULL', 'group-incomplete']);
     expect(await leftovers(site)).toEqual([]);
   });
+
+  test('says of a member whose snapshot fails what it failed with, though it was tried again', async () => {
+    await using site = await Site.start(spec);
+    const job = await site.job({ snapshot: { ...snapshot, groupSkewMs: 600_000 } });
+    const effect = { kind: 'error', code: 'SR_BACKEND_FAILURE_47', params: ['', 'SR busy', ''] } as const;
+    await site.source.control.addFault({ match: { method: 'VM.snapshot' }, effect });
+    const { report } = await site.run(job, { context: { clock: quickClock } });
+    const codes = report.vms.map(({ outcome }) => ('error' in outcome ? outcome.error.code : outcome.kind));
+    expect(codes.sort()).toEqual(['SR_BACKEND_FAILURE_47', 'group-incomplete']);
+    expect(await leftovers(site)).toEqual([]);
+  });
 });
