@@ -5,7 +5,7 @@ import { TransportError } from '../xapi';
 import type { Pool } from '../xapi';
 import { describeConflict, describeDeferral } from '../planner/describe';
 import type { JobDefinition } from '../planner/job';
-import type { NbdFailed, Observation, XoVerdict } from '../planner/observation';
+import type { Leftover, NbdFailed, Observation, XoVerdict } from '../planner/observation';
 import type { DeferredPlan, Plan, ReplicatePlan } from '../planner/plan';
 import { committedPoints } from '../planner/base';
 import { leftoversToDiscard } from '../planner/plan-run';
@@ -92,9 +92,12 @@ async function withRetries(run: VmRun, lock: RunLock): Promise<VmOutcome> {
       const last = attempt >= attemptsMax || retry === 'never' || context.signal.aborted;
       const retryInMs = last ? null : retry === 'now' ? 0 : retryLaterMs * attempt;
       context.emit({ kind: 'attempt-failed', vm, attempt, error: summarise(error), retryInMs });
-      if (codeOf(error) !== 'blocked' && codeOf(error) !== 'lock-lost') await cleanUp(run, lock);
+      await cleanUp(run, lock, { failure: error, goesOn: !last });
       if (retryInMs === null) throw error;
-      await context.clock.sleep(retryInMs, context.signal);
+      await context.clock.sleep(retryInMs, context.signal).catch(async (stopped: unknown) => {
+        await cleanUp(run, lock, { failure: error, goesOn: false });
+        throw stopped;
+      });
     }
   }
 }
@@ -126,7 +129,7 @@ async function oneAttempt(run: VmRun, lock: RunLock, attemptNumber: number): Pro
       context.emit({ kind: 'warning', vm, text: `planning again: ${error.message}` });
       // Perhaps it was changed by whoever took the lock over while we slept: then nothing here is ours any more.
       await lock.check();
-      await cleanUp(run, lock);
+      await cleanUp(run, lock, { failure: error, goesOn: true });
       continue;
     }
     verdicts.push(...attempt.made.verdicts);
@@ -165,8 +168,10 @@ function newAttempt(run: VmRun, lock: RunLock, observation: Observation): Attemp
  * Removes what a failed attempt made, by looking for our marks as the next run would: one way to clean up,
  * tested by every interruption. Best effort: what stays is found again by the next run.
  */
-async function cleanUp(run: VmRun, lock: RunLock): Promise<void> {
+async function cleanUp(run: VmRun, lock: RunLock, failed: Failed): Promise<void> {
   const { job, vm, source, target, worlds, context } = run;
+  const isWanted = toCleanUp(run, failed.failure);
+  if (isWanted === null) return;
   // The user's wish to stop must not stop the cleaning up; a bound must.
   const signal = AbortSignal.timeout(cleanUpMaxMs);
   setMaxListeners(0, signal);
@@ -178,10 +183,30 @@ async function cleanUp(run: VmRun, lock: RunLock): Promise<void> {
     const announced = observation.target.replica?.swap.kind === 'own';
     // What an announced exchange of disks still needs is not garbage: the next run finishes it.
     if (announced) return;
-    for (const leftover of leftoversToDiscard(job, observation)) await discardLeftover(attempt, leftover);
+    for (const leftover of leftoversToDiscard(job, observation, failed.goesOn).filter(isWanted))
+      await discardLeftover(attempt, leftover);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     context.emit({ kind: 'warning', vm, text: `could not clean up, the next run will: ${reason}` });
+  }
+}
+
+interface Failed {
+  readonly failure: unknown;
+  /** Whether the run tries again. */
+  readonly goesOn: boolean;
+}
+
+/** Null: nothing at all. */
+function toCleanUp({ group, context }: VmRun, failure: unknown): ((leftover: Leftover) => boolean) | null {
+  switch (codeOf(failure)) {
+    case 'lock-lost':
+      return null;
+    case 'blocked':
+      // Made nothing; but an attempt before it may have kept the snapshot of its group.
+      return group === null ? null : ({ run }) => run === context.runId;
+    default:
+      return () => true;
   }
 }
 

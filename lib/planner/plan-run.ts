@@ -111,9 +111,18 @@ function deferral(
   return { kind: 'deferred', vm: source.vm, replica: target.replica?.id ?? null, chains, steps };
 }
 
-/** What a failed attempt leaves that nobody can go on with. What is to be repaired first may need any of it. */
-export function leftoversToDiscard(job: JobDefinition, observation: Observation): readonly Leftover[] {
+/**
+ * What a failed attempt leaves that nobody can go on with. What is to be repaired first may need any of it.
+ *
+ * @param goesOn whether the run tries again: a run that gives up leaves nothing of a group, of which no other can make use
+ */
+export function leftoversToDiscard(
+  job: JobDefinition,
+  observation: Observation,
+  goesOn: boolean,
+): readonly Leftover[] {
   if (planRepair(job, observation) !== null) return [];
+  if (!goesOn && job.snapshot.groupSkewMs !== null) return observation.leftovers;
   const { resume } = copiesOf(job, observation, findBase(observation, job));
   return garbage(observation.leftovers, resume);
 }

@@ -2,6 +2,7 @@
 import { own, sameUuid } from './keys';
 import type { StagingProgress } from './keys';
 import type { JobDefinition } from './job';
+import { parseTemporaryName } from './marks';
 import type { Leftover, ObjectId, Observation, SourceSnapshot } from './observation';
 import type { DiskCopy } from './plan';
 
@@ -34,7 +35,7 @@ export function findResume(
         fits(snapshot, observation),
     )
     .map((snapshot): Resume => ({ snapshot, disks: disksOf(snapshot, observation.leftovers, copies) }))
-    .filter(({ disks }) => disks.length > 0)
+    .filter(({ snapshot, disks }) => disks.length > 0 || isGroupsOwn(job, snapshot))
     .sort((a, b) => confirmedBytes(b) - confirmedBytes(a));
   return candidates[0] ?? null;
 }
@@ -61,6 +62,15 @@ function isUnfinished(job: JobDefinition, snapshot: SourceSnapshot, all: readonl
 /** The snapshot of an earlier run belongs to another moment than those that the group gets now. */
 function isOfItsGroup(job: JobDefinition, snapshot: SourceSnapshot, run: string): boolean {
   return job.snapshot.groupSkewMs === null || own(snapshot.runMark)?.run === run;
+}
+
+/**
+ * Of a snapshot that passed all else: an earlier attempt of this very run took it together with those of its group, and
+ * there is no second one, so it is gone on with though no disk was begun. It bears its final name once all is done that
+ * makes it fit to be copied.
+ */
+function isGroupsOwn(job: JobDefinition, { id }: SourceSnapshot): boolean {
+  return job.snapshot.groupSkewMs !== null && parseTemporaryName(id.name) === null;
 }
 
 /** Disks that were added, removed, grown or replaced since make it another copy. */

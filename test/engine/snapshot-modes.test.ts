@@ -2,10 +2,11 @@
 import { jobDefaults } from '../../lib/planner/job';
 import { encode } from '../../lib/planner/keys';
 import { Neighbours } from '../../lib/engine';
-import type { Clock } from '../../lib/engine';
+import type { Clock, RunEvent } from '../../lib/engine';
 import type { Ref } from '../../lib/xapi';
 import { quickClock } from '../faults/clock';
 import { compareNewest, leftovers } from './inspect';
+import { methods, nbdSpec, tracked } from './nbd-site';
 import { defaultSpec, guestWrites, Site } from './site';
 
 const mib = 1024 ** 2;
@@ -240,6 +241,72 @@ describe('a group', () => {
     const { report } = await site.run(job, { context: { clock: quickClock } });
     const codes = report.vms.map(({ outcome }) => ('error' in outcome ? outcome.error.code : outcome.kind));
     expect(codes.sort()).toEqual(['SR_BACKEND_FAILURE_47', 'group-incomplete']);
+    expect(await leftovers(site)).toEqual([]);
+  });
+
+  test('outlives a broken upload: the VM goes on with the snapshot that it has', async () => {
+    await using site = await Site.start(spec);
+    await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 0, lengthBytes: 8 * mib, fill: 3 }]);
+    const job = await site.job({ snapshot: { ...snapshot, groupSkewMs: 600_000 } });
+    const effect = { kind: 'cut', afterBytes: mib } as const;
+    await site.target.control.addFault({ match: { transfer: 'import' }, effect });
+    const { report } = await site.run(job, { context: { clock: quickClock } });
+    expect(report.ok).toBe(true);
+    expect(report.vms.map(({ attempts }) => attempts).sort()).toEqual([1, 2]);
+    expect((await site.source.control.counters()).calls['VM.snapshot']).toBe(2);
+    for (const { source, target } of await compareNewest(site, report)) expect(target).toBe(source);
+    expect(await leftovers(site)).toEqual([]);
+  });
+
+  test('falls back from NBD to export as any VM does', async () => {
+    await using site = await Site.start(nbdSpec());
+    const job = await site.job({ ...tracked(), snapshot: { ...snapshot, groupSkewMs: 600_000 } });
+    await site.run(job);
+    for (const device of [0, 1])
+      await guestWrites(site.source.control, 'db1', device, [{ atBytes: mib, lengthBytes: 4096, fill: 4 }]);
+    const effect = { kind: 'cut', afterBytes: 100 } as const;
+    await site.source.control.addFault({ match: { transfer: 'nbd' }, max: 99, effect });
+    const { report } = await site.run(job, { context: { clock: quickClock } });
+    expect(report.ok).toBe(true);
+    expect(methods(report)).toEqual(['0 delta export', '1 delta export']);
+    for (const { source, target } of await compareNewest(site, report)) expect(target).toBe(source);
+    expect(await leftovers(site)).toEqual([]);
+  });
+
+  test('leaves no snapshot where the copy fails for good', async () => {
+    await using site = await Site.start(spec);
+    await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 0, lengthBytes: 8 * mib, fill: 3 }]);
+    const job = await site.job({ snapshot: { ...snapshot, groupSkewMs: 600_000 } });
+    const effect = { kind: 'cut', afterBytes: mib } as const;
+    await site.target.control.addFault({ match: { transfer: 'import' }, max: 99, effect });
+    const { report } = await site.run(job, { context: { clock: quickClock } });
+    const [first] = report.vms.filter(({ outcome }) => outcome.kind === 'failed');
+    expect(first?.attempts).toBe(3);
+    expect(await leftovers(site)).toEqual([]);
+  });
+
+  test('leaves no snapshot where the run is stopped before it tries again', async () => {
+    await using site = await Site.start(spec);
+    await guestWrites(site.source.control, 'db1', 0, [{ atBytes: 0, lengthBytes: 8 * mib, fill: 3 }]);
+    const job = await site.job({ snapshot: { ...snapshot, groupSkewMs: 600_000 } });
+    await site.target.control.addFault({
+      match: { transfer: 'import' },
+      effect: { kind: 'cut', afterBytes: mib },
+    });
+    const stop = new AbortController();
+    let retryInMs: number | null = null;
+    const emit = (event: RunEvent): void => {
+      if (event.kind === 'attempt-failed') retryInMs = event.retryInMs;
+    };
+    const clock: Clock = {
+      ...quickClock,
+      sleep: (ms, signal) => {
+        if (ms === retryInMs) stop.abort(new Error('Ctrl-C'));
+        return quickClock.sleep(ms, signal);
+      },
+    };
+    await site.run(job, { context: { clock, signal: stop.signal, emit } });
+    expect(stop.signal.aborted).toBe(true);
     expect(await leftovers(site)).toEqual([]);
   });
 });

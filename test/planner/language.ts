@@ -191,11 +191,12 @@ function toSnapshot(words: readonly string[]): SourceSnapshot {
   };
 }
 
-/** `run` marks a snapshot of a run that died; `run!job` and `run!sr` one of another job or target. */
+/** `run` marks a snapshot of a run that died; `run!job` and `run!sr` one of another job or target, `run!now` one of this run. */
 function runMarkOf(self: string, word: string | null): Found<RunMark> {
   if (word === null) return { kind: 'absent' };
   const [job, sr] = [word === '!job' ? 'silver' : 'gold', word === '!sr' ? 'another SR' : 'sr'];
-  return { kind: 'own', record: { v: 1, self, job, run: 'run-dead', sr } };
+  const run = word === '!now' ? 'run-now' : 'run-dead';
+  return { kind: 'own', record: { v: 1, self, job, run, sr } };
 }
 
 function spoilSource(commit: SourceCommit, how: string | null): Found<SourceCommit> {

@@ -230,7 +230,7 @@ describe('after a failed attempt', () => {
       '',
     ],
   ])('%s', (_, world, expected) => {
-    const discarded = leftoversToDiscard(keepAll, observed(world)).map(({ id }) => id.uuid);
+    const discarded = leftoversToDiscard(keepAll, observed(world), false).map(({ id }) => id.uuid);
     expect(discarded.join(' ')).toBe(expected);
   });
 });

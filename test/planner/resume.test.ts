@@ -1,5 +1,7 @@
-import { keepLatest } from '../../lib/planner/job';
-import { planRun } from '../../lib/planner/plan-run';
+import { jobDefaults, keepLatest } from '../../lib/planner/job';
+import { temporaryName } from '../../lib/planner/marks';
+import type { Observation } from '../../lib/planner/observation';
+import { leftoversToDiscard, planRun } from '../../lib/planner/plan-run';
 import { observed } from './language';
 import { jobWith } from './literals';
 import { stepsOf, told } from './told';
@@ -104,6 +106,50 @@ describe('only the very same copy: everything else is garbage', () => {
     expect(told).not.toContain('resume');
     expect(told).toContain(expected);
   });
+});
+
+describe('in a group the snapshot of this very run is the only one there is', () => {
+  const group = jobWith({
+    retention: keepLatest(9, 9),
+    snapshot: { ...jobDefaults.snapshot, groupSkewMs: 5000 },
+  });
+  const taken = died.replace('run;', 'run!now;');
+  const world = (...parts: readonly string[]): Observation => observed([vm, base, ...parts].join('; '));
+  const discarded = (observation: Observation, goesOn: boolean): readonly string[] =>
+    leftoversToDiscard(group, observation, goesOn).map(({ id }) => id.uuid);
+
+  test('it is gone on with though no disk was begun', () => {
+    expect(told(planRun(group, world(taken)))).toBe('delta 0 from P1 S1, delta 1 from P1 S1; resume S2');
+    expect(discarded(world(taken, 'leftover disk n0 target'), true)).toEqual(['n0']);
+  });
+
+  test('but kept for nobody once the run gives up, whatever was sent of it', () => {
+    expect(discarded(world(taken, half), true)).toEqual([]);
+    expect(discarded(world(taken, half), false)).toEqual(['S2', 'n1']);
+  });
+
+  test.each([
+    ['of an earlier run', world(died, half)],
+    ['that is not ready to be copied', unready(world(taken))],
+    ['of other disks', world(taken.replace('root*4', 'root*5'))],
+  ])('none %s', (_, observation) => {
+    expect(told(planRun(group, observation))).not.toContain('resume');
+    expect(discarded(observation, true)).toContain('S2');
+  });
+
+  test('without a group a new one is better', () => {
+    expect(plan(vm, base, taken)).not.toContain('resume');
+  });
+
+  /** As it was born. */
+  function unready(observation: Observation): Observation {
+    const name = temporaryName(
+      { role: 'snapshot', job: 'gold', sr: 'sr', sourceVm: 'vm', run: 'run-now' },
+      'vm',
+    );
+    const snapshots = observation.source.snapshots.map((one) => ({ ...one, id: { ...one.id, name } }));
+    return { ...observation, source: { ...observation.source, snapshots } };
+  }
 });
 
 test('space is needed for what is still to be made only', () => {

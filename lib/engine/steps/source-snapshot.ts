@@ -52,8 +52,6 @@ export async function snapshotSource(
   const snapshot = await dropExcluded(attempt, whole);
   assertOfPlan(attempt, snapshot, disks);
   await source.call('VM.set_is_a_template', [ref, false]);
-  const label = `[Replication ${job.name}] ${vm.name}`;
-  await source.call('VM.set_name_label', [ref, label]);
   for (const disk of snapshot.disks) {
     // Copied from the live disk; left in place they would speak for a copy that was never made.
     const inherited = disk.record.other_config;
@@ -61,6 +59,9 @@ export async function snapshotSource(
       await source.call('VDI.set_other_config', [disk.ref as Ref<'VDI'>, withoutReplicationKeys(inherited)]);
     }
   }
+  const label = `[Replication ${job.name}] ${vm.name}`;
+  // Last: another attempt of this run tells by it that nothing is left to be done.
+  await source.call('VM.set_name_label', [ref, label]);
   attempt.made.snapshot = { ...taken(snapshot, vm, label), resumed: false };
 }
 
