@@ -8,7 +8,7 @@ import type { NiceKeeper } from './nice';
 
 export interface QueuesParts {
   readonly run: string;
-  /** Disks copied at once: a transfer of this run begins where fewer than that are, over all runs of the process. */
+  /** Disks of this run that are copied at once; all runs of the process together keep to the largest limit of theirs. */
   readonly limits: Pick<JobLimits, 'transfersPerPool' | 'transfersPerSr'>;
   /** By uuid. Every transfer of a run leaves the one pool and goes to the other. */
   readonly pools: readonly string[];

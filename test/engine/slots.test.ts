@@ -91,6 +91,35 @@ test('who is told to stop while waiting does not begin, and does not hold up the
   expect(await third).toBe('done');
 });
 
+test('a job that allows one transfer has no other job wait for the end of a long one', async () => {
+  const slots = new Slots();
+  const at = (most: number): readonly SlotNeed[] => [{ place: 'pool', most }];
+  let end = (): void => undefined;
+  const long = slots.run('A', at(8), () => new Promise<void>((resolve) => (end = resolve)), never);
+  const others = ['B', 'B', 'C', 'C'].map((run) =>
+    slots.run(run, at(run === 'B' ? 1 : 8), () => Promise.resolve(run), never),
+  );
+  expect(await Promise.all(others)).toEqual(['B', 'B', 'C', 'C']);
+  end();
+  await long;
+});
+
+test('the limit of a job counts no longer than anybody is there', async () => {
+  const slots = new Slots();
+  const at = (most: number): readonly SlotNeed[] => [{ place: 'pool', most }];
+  await slots.run('A', at(8), () => Promise.resolve(), never);
+  await slots.run(
+    'B',
+    at(1),
+    () => {
+      expect(slots.areFull('C', at(1))).toBe(true);
+      expect(slots.areFull('C', at(2))).toBe(false);
+      return Promise.resolve();
+    },
+    never,
+  );
+});
+
 const mib = 1024 ** 2;
 
 function twoStorages(): SimulatorSpec {
