@@ -4,8 +4,8 @@ import { describeConflict } from '../planner/describe';
 import type { Observation, XoVerdict } from '../planner/observation';
 import type { Plan } from '../planner/plan';
 import { mustStartAgain, planRun } from '../planner/plan-run';
-import { heldBytes, stillReserved } from '../planner/reservations';
-import { waitsForSpace } from '../planner/space';
+import { heldBytes, withThoseWaiting } from '../planner/reservations';
+import { bytesWaitedFor } from '../planner/space';
 import { observe } from './observe/observe';
 import type { VmRun } from './replicate-vm';
 import { heldDuring } from './space-ledger';
@@ -13,6 +13,8 @@ import type { SpaceSeen } from './space-ledger';
 
 /** While it waits for space. A look costs two calls. */
 const lookAgainMs = 300_000;
+/** It holds its lock and a place in its job meanwhile: the next run is as good as more of this. */
+const waitMaxMs = 4 * 3_600_000;
 
 export interface Decision {
   readonly observation: Observation;
@@ -22,49 +24,72 @@ export interface Decision {
 
 /**
  * Where nothing but the space that others are about to take stands in the way, of this run or of another job's, this VM waits
- * until one of them is done, or has written much of it, and looks again: by then the pool itself says what is left. A group waits for all its members, so
- * none of them may: two groups could wait for each other.
+ * until one of them is done, or has written much of it, and looks again: by then the pool itself says what is left. Those that
+ * wait keep their order, and do so for a bounded time. A group waits for all its members, so none of them may: two groups
+ * could wait for each other.
  */
 export async function decide(run: VmRun, verdicts: readonly XoVerdict[]): Promise<Decision> {
-  const { job, vm, source, target, worlds, context, space, group } = run;
-  let told = false;
-  let fresh = false;
-  for (;;) {
+  try {
+    return await decideInLine(run, verdicts);
+  } finally {
+    run.space.leaveLine(run.vm.uuid);
+  }
+}
+
+async function decideInLine(run: VmRun, verdicts: readonly XoVerdict[]): Promise<Decision> {
+  const { job, vm, context, space, group } = run;
+  const { clock } = context;
+  let sinceMs: number | null = null;
+  for (let fresh = false; ; fresh = !fresh) {
     space.release(vm.uuid);
     // Whoever ends while we look has taken what we may not see yet.
     const before = space.ofOthers(vm.uuid);
-    const observation = await observe({
-      job,
-      vmUuid: vm.uuid,
-      run: context.runId,
-      source,
-      target,
-      worlds,
-      signal: context.signal,
-      verdicts,
-      nbdTried: {
-        failed: Object.fromEntries(run.nbdFailures),
-        unreached: Object.fromEntries(run.nbdReach.unreached()),
-      },
-    });
+    const observation = await look(run, verdicts);
     if (mustStartAgain(job, observation)) return { observation, plan: null };
     const { target: storage } = observation;
-    const reserved = stillReserved(heldDuring(before, space.ofOthers(vm.uuid)), storage);
+    const after = space.ofOthers(vm.uuid);
+    const reserved = withThoseWaiting(heldDuring(before, after), after.waiters, storage);
     const plan = planRun(job, { ...observation, target: { ...storage, reserved } });
-    if (group !== null || !waitsForSpace(plan)) {
-      if (plan.kind === 'replicate') {
-        const heldBytesThen = heldBytes(storage.staged, job.jobId, vm.uuid);
-        const freeBytesThen = storage.freeBytes;
-        space.reserve(vm, { needBytes: plan.spaceNeededBytes, freeBytesThen, heldBytesThen });
-      }
+    const needBytes = bytesWaitedFor(plan);
+    if (group !== null || needBytes === null) {
+      reserve(run, observation, plan);
       return { observation, plan };
     }
-    if (!told) context.emit({ kind: 'warning', vm, text: `waits for space: ${obstacles(plan)}` });
-    told = true;
+    space.waitInLine(vm, needBytes);
+    if (sinceMs === null) context.emit({ kind: 'warning', vm, text: `waits for space: ${obstacles(plan)}` });
+    sinceMs ??= clock.nowMs();
+    if (clock.nowMs() - sinceMs >= waitMaxMs) {
+      const text = `waited for space for ${String(waitMaxMs / 3_600_000)} hours, and does no longer`;
+      context.emit({ kind: 'warning', vm, text });
+      return { observation, plan };
+    }
     if (fresh) await somethingReleased(run, before);
     else await refreshFigures(run, observation);
-    fresh = !fresh;
   }
+}
+
+function look(run: VmRun, verdicts: readonly XoVerdict[]): Promise<Observation> {
+  const { job, vm, source, target, worlds, context } = run;
+  return observe({
+    job,
+    vmUuid: vm.uuid,
+    run: context.runId,
+    source,
+    target,
+    worlds,
+    signal: context.signal,
+    verdicts,
+    nbdTried: {
+      failed: Object.fromEntries(run.nbdFailures),
+      unreached: Object.fromEntries(run.nbdReach.unreached()),
+    },
+  });
+}
+
+function reserve({ job, vm, space }: VmRun, { target }: Observation, plan: Plan): void {
+  if (plan.kind !== 'replicate') return;
+  const heldBytesThen = heldBytes(target.staged, job.jobId, vm.uuid);
+  space.reserve(vm, { needBytes: plan.spaceNeededBytes, freeBytesThen: target.freeBytes, heldBytesThen });
 }
 
 /**

@@ -18,6 +18,14 @@ export interface Reservation extends SpaceHolder {
   readonly freeBytesThen: number;
   /** In staging disks of this job and VM. */
   readonly heldBytesThen: number;
+  /** Of all that hold or wait, who came first has the smallest. */
+  readonly order: number;
+}
+
+/** A VM that waits until it fits. */
+export interface SpaceWaiter extends SpaceHolder {
+  readonly needBytes: number;
+  readonly order: number;
 }
 
 /** What staging disks on the target SR hold, by the job and the VM that they are filled for. */
@@ -50,6 +58,30 @@ export function stillReserved(
     known -= taken;
     return needBytes > taken ? [{ job, vm, bytes: needBytes - taken }] : [];
   });
+}
+
+/**
+ * What those hold that came before, and what is kept for those that wait already. Space is kept for one of them once all that
+ * was promised before it came would leave it room: then only later ones are in its way, and without end, where each finds room
+ * for itself. Before, they keep it from nothing, and need not wait as long as it does.
+ *
+ * @param waiters in the order in which they came
+ */
+export function withThoseWaiting(
+  reservations: readonly Reservation[],
+  waiters: readonly SpaceWaiter[],
+  now: StorageNow,
+): readonly ReservedSpace[] {
+  const kept: ReservedSpace[] = [];
+  for (const { job, vm, needBytes, order } of waiters) {
+    const before = stillReserved(
+      reservations.filter((one) => one.order < order),
+      now,
+    );
+    const free = now.freeBytes - reservedTotal(before) - reservedTotal(kept);
+    if (needBytes <= free) kept.push({ job, vm, bytes: needBytes });
+  }
+  return [...stillReserved(reservations, now), ...kept];
 }
 
 /** What staging disks for that VM hold. */

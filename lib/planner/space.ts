@@ -80,12 +80,13 @@ export function withSpaceNote(plan: Plan, target: Observation['target'], beforeB
   return { ...plan, notes: [...plan.notes, note] };
 }
 
-/** Whether there is room once other VMs are done, as far as can be told now. */
-export function waitsForSpace(plan: Plan): boolean {
-  if (plan.kind !== 'blocked') return false;
-  return plan.conflicts.every(
-    (conflict) => conflict.kind === 'no-space' && conflict.needBytes <= conflict.freeBytes,
+/** What a VM needs that has room once others are done, as far as can be told now; null where it does not wait for that. */
+export function bytesWaitedFor(plan: Plan): number | null {
+  if (plan.kind !== 'blocked') return null;
+  const needs = plan.conflicts.map((conflict) =>
+    conflict.kind === 'no-space' && conflict.needBytes <= conflict.freeBytes ? conflict.needBytes : null,
   );
+  return needs.reduce((most, need) => (most === null || need === null ? null : Math.max(most, need)), 0);
 }
 
 /**

@@ -1,5 +1,5 @@
-import { Neighbours } from '../../lib/engine';
-import type { RunEvent } from '../../lib/engine';
+import { Neighbours, systemClock } from '../../lib/engine';
+import type { Clock, RunEvent } from '../../lib/engine';
 import type { JobDefinition } from '../../lib/planner/job';
 import { jobDefaults } from '../../lib/planner/job';
 import type { SimulatorSpec } from '../../lib/simulator';
@@ -82,6 +82,37 @@ describe('two jobs of one process onto a target SR that is too small for both', 
     expect(outcomes.map((outcome) => waits(outcome).length)).toEqual([0, 1]);
     for (const { report } of outcomes)
       for (const { source, target } of await compareNewest(site, report)) expect(target).toBe(source);
+  });
+
+  test('the second gives up after four hours, and names whom it waited for', async () => {
+    await using site = await started(10 * mib, 7);
+    const neighbours = new Neighbours();
+    const job = await jobOf(site, 2);
+    const { poolUuid, srUuid } = job.target;
+    const other = neighbours.space.enter({ job: { id: 'j', name: 'endless' }, poolUuid, srUuid });
+    other.reserve(
+      { uuid: 'u', name: 'huge' },
+      { needBytes: 8 * mib, freeBytesThen: 10 * mib, heldBytesThen: 0 },
+    );
+    // Whoever sleeps for long sleeps an hour.
+    let hours = 0;
+    const clock: Clock = {
+      nowMs: () => systemClock.nowMs() + hours * 3_600_000,
+      sleep: (ms, signal) => {
+        if (ms !== 300_000) return systemClock.sleep(ms, signal);
+        hours += 1;
+        return Promise.resolve();
+      },
+    };
+    const outcome = await site.run(job, { neighbours, context: { clock } });
+    expect(hours).toBe(4);
+    expect(outcome.report.vms.map((one) => one.outcome)).toMatchObject([
+      {
+        kind: 'blocked',
+        error: { message: expect.stringContaining('VM "huge" of job "endless"') as string },
+      },
+    ]);
+    expect(JSON.stringify(outcome.report)).toContain('waited for space for 4 hours');
   });
 
   test('a group does not wait: it is refused, and told whose run to wait for', async () => {

@@ -69,7 +69,31 @@ test('who ends, and who begins, while others look is counted', () => {
   ]);
 });
 
+test('who waits is seen by those who come later, in order, until it waits no more', () => {
+  const ledger = new SpaceLedger();
+  const gold = ledger.enter({ job: { id: 'g', name: 'gold' }, ...paris });
+  const silver = ledger.enter({ job: { id: 's', name: 'silver' }, ...paris });
+  gold.waitInLine(vm('large'), 9);
+  silver.waitInLine(vm('db'), 2);
+  gold.waitInLine(vm('large'), 8);
+  const seenBy = (run: RunSpace, name: string): readonly string[] =>
+    run.ofOthers(name).waiters.map((one) => `${one.vm.name} ${String(one.needBytes)}`);
+  expect(seenBy(silver, 'web')).toEqual(['large 8', 'db 2']);
+  expect(seenBy(silver, 'db')).toEqual(['large 8']);
+  expect(seenBy(gold, 'large')).toEqual([]);
+  gold.leave();
+  expect(seenBy(silver, 'web')).toEqual(['db 2']);
+});
+
 describe('waiting', () => {
+  test('for who was in line before ends when that one waits no more', async () => {
+    const run = new SpaceLedger().enter({ job: { id: 'g', name: 'gold' }, ...paris });
+    run.waitInLine(vm('large'), 9);
+    const waiting = run.released(run.ofOthers('db'), never);
+    run.leaveLine('large');
+    await waiting;
+  });
+
   test('ends when a VM of any run releases something, and does not begin where nobody holds anything', async () => {
     const ledger = new SpaceLedger();
     const [gold, silver] = ['gold', 'silver'].map((name) =>

@@ -1,12 +1,21 @@
 import fc from 'fast-check';
 import { describeNoSpace } from '../../lib/planner/describe-storage';
-import { reservedTotal, stillReserved } from '../../lib/planner/reservations';
-import type { Reservation } from '../../lib/planner/reservations';
+import { reservedTotal, stillReserved, withThoseWaiting } from '../../lib/planner/reservations';
+import type { Reservation, SpaceWaiter } from '../../lib/planner/reservations';
 import { gib, id } from './language';
 
 function reservation(name: string, needBytes: number, changes: Partial<Reservation> = {}): Reservation {
   const vm = { uuid: name, name };
-  return { job: null, vm, jobId: 'gold', needBytes, freeBytesThen: 100, heldBytesThen: 0, ...changes };
+  return {
+    job: null,
+    vm,
+    jobId: 'gold',
+    needBytes,
+    freeBytesThen: 100,
+    heldBytesThen: 0,
+    order: 1,
+    ...changes,
+  };
 }
 
 function holds(name: string, bytes: number): { jobId: string; sourceVm: string; bytes: number } {
@@ -51,6 +60,43 @@ describe('what others will still take', () => {
         expect(still).toBeGreaterThanOrEqual(promised - used);
       }),
     );
+  });
+});
+
+describe('what is kept for those that wait', () => {
+  const now = { freeBytes: 100, staged: [] };
+  const waits = (name: string, needBytes: number, order: number): SpaceWaiter => ({
+    job: null,
+    vm: { uuid: name, name },
+    needBytes,
+    order,
+  });
+  const bytes = (reservations: readonly Reservation[], ...waiters: readonly SpaceWaiter[]): number =>
+    reservedTotal(withThoseWaiting(reservations, waiters, now));
+
+  test('is nothing as long as those before it are in its way: who is small need not wait as long', () => {
+    expect(bytes([reservation('long', 50)], waits('large', 90, 2))).toBe(50);
+  });
+
+  test('is what it needs once only later ones are in its way', () => {
+    expect(bytes([reservation('small', 20, { order: 3 })], waits('large', 90, 2))).toBe(110);
+    expect(bytes([], waits('large', 90, 2))).toBe(90);
+  });
+
+  test('is for who came first, then for who fits beside it', () => {
+    expect(bytes([], waits('large', 90, 2), waits('other', 20, 3), waits('small', 10, 4))).toBe(100);
+  });
+
+  test('a large one begins at last, however many small ones come after it', () => {
+    // Each small one begins where it fits, and the oldest ends in each round.
+    let held = [reservation('long', 50), reservation('old', 20)];
+    const large = waits('large', 90, 2);
+    for (let round = 3; reservedTotal(stillReserved(held, now)) > 10; round += 1) {
+      expect(round).toBeLessThan(20);
+      held = held.slice(1);
+      while (bytes(held, large) <= 90)
+        held = [...held, reservation(`s${String(round)}`, 10, { order: round })];
+    }
   });
 });
 
