@@ -1,11 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectSimulator, type FaultEffect } from '../../lib/simulator';
+import { describeWithTool } from '../foreign-tools';
 import { PoolUnderTest } from './pool-under-test';
-
-const withExt4 = spawnSync('mkfs.ext4', ['-V']).status === 0 ? it : it.skip;
 
 let pool: PoolUnderTest;
 beforeAll(async () => {
@@ -159,34 +158,40 @@ describe('guests', () => {
     expect(new Set(content).size).toBeGreaterThan(250);
   });
 
-  withExt4('write and read files of their ext4 file system', async () => {
-    const { control } = pool.pool;
-    const folder = mkdtempSync(join(tmpdir(), 'xenrepl-test-'));
-    try {
-      const image = join(folder, 'ext4');
-      writeFileSync(image, '');
-      truncateSync(image, 16 * 1024 ** 2);
-      execFileSync('mkfs.ext4', ['-q', '-F', image]);
-      const disk = { device: 0, sizeBytes: 16 * 1024 ** 2, sr: 'storage', contentFile: image };
-      const guest = await PoolUnderTest.start({
-        name: 'ext4',
-        vms: [{ name: 'guest', running: true, disks: [disk] }],
-      });
+  describeWithTool('mkfs.ext4', () => {
+    it('write and read files of their ext4 file system', async () => {
+      const { control } = pool.pool;
+      const folder = mkdtempSync(join(tmpdir(), 'xenrepl-test-'));
       try {
-        const files = guest.pool.control;
-        const vdi = await files.diskOf(await files.vmUuid('guest'), 0);
-        await files.writeGuestFile(vdi, '/srv/note.txt', Buffer.from('first'));
-        await files.writeGuestFile(vdi, '/srv/note.txt', Buffer.from('second'));
-        expect(Buffer.from(await files.readGuestFile(vdi, '/srv/note.txt')).toString()).toBe('second');
-        await expect(files.readGuestFile(vdi, '/nothing')).rejects.toThrow('has no file /nothing');
+        const image = join(folder, 'ext4');
+        writeFileSync(image, '');
+        truncateSync(image, 16 * 1024 ** 2);
+        execFileSync('mkfs.ext4', ['-q', '-F', image]);
+        const disk = { device: 0, sizeBytes: 16 * 1024 ** 2, sr: 'storage', contentFile: image };
+        const guest = await PoolUnderTest.start({
+          name: 'ext4',
+          vms: [{ name: 'guest', running: true, disks: [disk] }],
+        });
+        try {
+          const files = guest.pool.control;
+          const vdi = await files.diskOf(await files.vmUuid('guest'), 0);
+          await files.writeGuestFile(vdi, '/srv/note.txt', Buffer.from('first'));
+          await files.writeGuestFile(vdi, '/srv/note.txt', Buffer.from('second'));
+          expect(Buffer.from(await files.readGuestFile(vdi, '/srv/note.txt')).toString()).toBe('second');
+          await expect(files.readGuestFile(vdi, '/nothing')).rejects.toThrow('has no file /nothing');
+        } finally {
+          await guest.close();
+        }
       } finally {
-        await guest.close();
+        rmSync(folder, { recursive: true });
       }
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-    await expect(
-      control.writeGuestFile(await control.diskOf(await control.vmUuid('guest'), 0), '/a', Buffer.from('a')),
-    ).rejects.toThrow('/a could not be written');
+      await expect(
+        control.writeGuestFile(
+          await control.diskOf(await control.vmUuid('guest'), 0),
+          '/a',
+          Buffer.from('a'),
+        ),
+      ).rejects.toThrow('/a could not be written');
+    });
   });
 });

@@ -1,8 +1,9 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { describeWithPythonModule, describeWithTool, systemPython } from '../foreign-tools';
 import { MIB, PoolUnderTest } from './pool-under-test';
 
 /** What is used here of the npm package, whose own types know less. */
@@ -32,11 +33,6 @@ const { createClient } = jest.requireActual<{ readonly createClient: (options: o
 );
 
 const run = promisify(execFile);
-const python = '/usr/bin/python3';
-const has = (module: string): boolean => spawnSync(python, ['-c', `import ${module}`]).status === 0;
-const withPython = has('xmlrpc.client') ? it : it.skip;
-const withXenApi = has('os_xenapi') ? it : it.skip;
-const withCurl = spawnSync('curl', ['--version']).status === 0 ? it : it.skip;
 
 let pool: PoolUnderTest;
 let folder: string;
@@ -53,7 +49,7 @@ afterAll(async () => {
 });
 
 async function python3(program: string): Promise<string> {
-  return (await run(python, ['-c', program, pool.url])).stdout;
+  return (await run(systemPython, ['-c', program, pool.url])).stdout;
 }
 
 describe('npm xen-api', () => {
@@ -87,8 +83,8 @@ describe('npm xen-api', () => {
   });
 });
 
-describe('curl', () => {
-  withCurl('accepts the certificate of the host and logs in over JSON-RPC', async () => {
+describeWithTool('curl', () => {
+  it('accepts the certificate of the host and logs in over JSON-RPC', async () => {
     const host = await pool.ref('host.get_by_uuid', await firstHostUuid());
     const pem = join(folder, 'host1.pem');
     writeFileSync(pem, await pool.ref('host.get_server_certificate', host));
@@ -104,7 +100,7 @@ describe('curl', () => {
     expect(stdout).toMatch(/^\{"jsonrpc":"2.0","result":"OpaqueRef:[\da-f-]{36}","id":1\}$/);
   });
 
-  withCurl('uploads a disk and downloads it again', async () => {
+  it('uploads a disk and downloads it again', async () => {
     const vdi = await pool.createVdi();
     const file = join(folder, 'disk.raw');
     writeFileSync(file, Buffer.alloc(8 * MIB, 'curl was here '));
@@ -126,8 +122,8 @@ describe('curl', () => {
   });
 });
 
-describe('python', () => {
-  withPython('xmlrpc.client sees what the documentation promises', async () => {
+describeWithPythonModule('xmlrpc.client', () => {
+  it('xmlrpc.client sees what the documentation promises', async () => {
     const output = await python3(`
 import sys, xmlrpc.client as x
 s = x.ServerProxy(sys.argv[1])
@@ -144,8 +140,10 @@ print(s.session.logout(session))`);
       '',
     ]);
   });
+});
 
-  withXenApi('XenAPI.py, the SDK that came with the server, works', async () => {
+describeWithPythonModule('os_xenapi', () => {
+  it('XenAPI.py, the SDK that came with the server, works', async () => {
     const output = await python3(`
 import sys
 from os_xenapi.client import XenAPI

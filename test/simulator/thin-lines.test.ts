@@ -4,12 +4,21 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { startSimulator } from '../../lib/simulator';
+import { describeWithTool } from '../foreign-tools';
 import { MIB, PoolUnderTest, smallPool } from './pool-under-test';
 
 const run = promisify(execFile);
 /** More than the kernel keeps for a connection. */
 const sizeBytes = 64 * MIB;
 const slowest = 1;
+
+/** A disk that is about to be read, and what it holds. */
+interface Read {
+  readonly own: PoolUnderTest & AsyncDisposable;
+  readonly vdi: string;
+  readonly uuid: string;
+  readonly expected: Buffer;
+}
 
 let pool: PoolUnderTest;
 let disk: string;
@@ -59,25 +68,42 @@ describe('a line that stands still', () => {
   });
 });
 
-test('a disk that is read over a line is the same by export, by NBD, and by many at once', async () => {
-  const spec = { ...smallPool, hosts: [{ name: 'host1', lineBytesPerSecond: 20_000_000 }] };
-  await using own = disposable(
-    await PoolUnderTest.start({ ...spec, networks: [{ name: 'network', purpose: 'insecure_nbd' }] }),
-  );
-  const vdi = await own.createVdi({ virtual_size: 4 * MIB });
-  const uuid = await own.ref('VDI.get_uuid', vdi);
-  await own.pool.control.fillDisk(uuid, 0, 3 * MIB);
-  const expected = Buffer.from(await own.pool.control.readDisk(uuid, 0, 4 * MIB));
+describe('a disk that is read over a line', () => {
+  async function withLine(): Promise<Read> {
+    const spec = { ...smallPool, hosts: [{ name: 'host1', lineBytesPerSecond: 20_000_000 }] };
+    const networks = [{ name: 'network', purpose: 'insecure_nbd' as const }];
+    const own = disposable(await PoolUnderTest.start({ ...spec, networks }));
+    const vdi = await own.createVdi({ virtual_size: 4 * MIB });
+    const uuid = await own.ref('VDI.get_uuid', vdi);
+    await own.pool.control.fillDisk(uuid, 0, 3 * MIB);
+    const expected = Buffer.from(await own.pool.control.readDisk(uuid, 0, 4 * MIB));
+    return { own, vdi, uuid, expected };
+  }
 
-  const query = `session_id=${own.session}&vdi=${vdi}&format=raw`;
-  const read = async (): Promise<Buffer> =>
-    Buffer.from(await (await fetch(`${own.url}/export_raw_vdi?${query}`)).arrayBuffer());
-  const { hostname } = new URL(own.pool.url);
-  const name = encodeURIComponent(`/${uuid}?session_id=${own.session}`);
-  const nbd = `nbd://${hostname}:${String(own.pool.hosts[0]?.nbdPort)}/${name}`;
-  const overNbd = run('nbdcopy', [nbd, '-'], { encoding: 'buffer', maxBuffer: 8 * MIB });
-  const copies = await Promise.all([read(), read(), overNbd.then(({ stdout }) => stdout)]);
-  expect(copies.map((copy) => copy.equals(expected))).toEqual([true, true, true]);
+  async function exported(own: PoolUnderTest, vdi: string): Promise<Buffer> {
+    const query = `session_id=${own.session}&vdi=${vdi}&format=raw`;
+    return Buffer.from(await (await fetch(`${own.url}/export_raw_vdi?${query}`)).arrayBuffer());
+  }
+
+  test('is the same by export, and by many at once', async () => {
+    const disk = await withLine();
+    await using own = disk.own;
+    const copies = await Promise.all([1, 2, 3].map(() => exported(own, disk.vdi)));
+    expect(copies.map((copy) => copy.equals(disk.expected))).toEqual([true, true, true]);
+  });
+
+  describeWithTool('nbdcopy', () => {
+    test('is the same by NBD, while it is exported', async () => {
+      const disk = await withLine();
+      await using own = disk.own;
+      const { hostname } = new URL(own.pool.url);
+      const name = encodeURIComponent(`/${disk.uuid}?session_id=${own.session}`);
+      const nbd = `nbd://${hostname}:${String(own.pool.hosts[0]?.nbdPort)}/${name}`;
+      const overNbd = run('nbdcopy', [nbd, '-'], { encoding: 'buffer', maxBuffer: 8 * MIB });
+      const copies = await Promise.all([exported(own, disk.vdi), overNbd.then(({ stdout }) => stdout)]);
+      expect(copies.map((copy) => copy.equals(disk.expected))).toEqual([true, true]);
+    });
+  });
 });
 
 describe('a speed', () => {

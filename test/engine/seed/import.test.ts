@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import type { Ref } from '../../../lib/xapi';
 import { readAllDigests } from '../../../lib/engine';
+import { describeWithTool } from '../../foreign-tools';
 import { compareNewest, disksOf, leftovers } from '../inspect';
 import { defaultSpec, guestWrites, Site } from '../site';
 import { attach, seedContext, seedJobOf, takeSnapshot } from './carried';
@@ -336,24 +337,26 @@ describe('files of other programs', () => {
     folder[Symbol.dispose]();
   });
 
-  test.each([
-    ['8.2', 'none'],
-    ['8.2', 'gzip'],
-    ['8.2', 'zstd'],
-    ['8.3', 'none'],
-    ['8.3', 'zstd'],
-  ] as const)('an archive by itself, of release %s, compression %s', async (release, compression) => {
-    const [source, target] = defaultSpec.pools;
-    if (source === undefined || target === undefined) throw new Error('no pools');
-    await using site = await writtenSite({ pools: [{ ...source, release }, target] });
-    const snapshot = await takeSnapshot(site);
-    const path = folder.in('db1.xva');
-    await downloadArchive(site, snapshot, compression, path);
+  describeWithTool('curl', () => {
+    test.each([
+      ['8.2', 'none'],
+      ['8.2', 'gzip'],
+      ['8.2', 'zstd'],
+      ['8.3', 'none'],
+      ['8.3', 'zstd'],
+    ] as const)('an archive by itself, of release %s, compression %s', async (release, compression) => {
+      const [source, target] = defaultSpec.pools;
+      if (source === undefined || target === undefined) throw new Error('no pools');
+      await using site = await writtenSite({ pools: [{ ...source, release }, target] });
+      const snapshot = await takeSnapshot(site);
+      const path = folder.in('db1.xva');
+      await downloadArchive(site, snapshot, compression, path);
 
-    const { report } = await imported(site, { kind: 'archive', path });
+      const { report } = await imported(site, { kind: 'archive', path });
 
-    expect(report).toMatchObject({ checked: false, vm: { name: 'SEED do not delete' } });
-    expect(await digests(site, 'target', report.vm.uuid)).toEqual(await digests(site, 'source', snapshot));
+      expect(report).toMatchObject({ checked: false, vm: { name: 'SEED do not delete' } });
+      expect(await digests(site, 'target', report.vm.uuid)).toEqual(await digests(site, 'source', snapshot));
+    });
   });
 
   test('an archive that a real server wrote', async () => {
@@ -367,34 +370,36 @@ describe('files of other programs', () => {
     expect(vm).toMatchObject({ memory_static_max: 536870912, HVM_boot_params: { order: 'c' }, tags: ['t1'] });
   });
 
-  test.each([
-    ['dynamic', []],
-    ['fixed', ['subformat=fixed']],
-  ])('a %s VHD that qemu-img made: sizes are rounded up, and that is said', async (_, options) => {
-    await using site = await Site.start();
-    const raw = folder.in('raw');
-    const content = Buffer.alloc(5 * mib + 1536);
-    content.fill(0x61, 1000, 3 * mib);
-    content.fill(0x62, 5 * mib);
-    writeFileSync(raw, content);
-    const path = folder.in('disk.vhd');
-    const all = ['force_size=on', ...options].join(',');
-    execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', 'vpc', '-o', all, raw, path]);
+  describeWithTool('qemu-img', () => {
+    test.each([
+      ['dynamic', []],
+      ['fixed', ['subformat=fixed']],
+    ])('a %s VHD that qemu-img made: sizes are rounded up, and that is said', async (_, options) => {
+      await using site = await Site.start();
+      const raw = folder.in('raw');
+      const content = Buffer.alloc(5 * mib + 1536);
+      content.fill(0x61, 1000, 3 * mib);
+      content.fill(0x62, 5 * mib);
+      writeFileSync(raw, content);
+      const path = folder.in('disk.vhd');
+      const all = ['force_size=on', ...options].join(',');
+      execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', 'vpc', '-o', all, raw, path]);
 
-    const { report, events } = await imported(site, {
-      kind: 'disks',
-      name: 'carried',
-      disks: [{ device: '0', path }],
-    });
+      const { report, events } = await imported(site, {
+        kind: 'disks',
+        name: 'carried',
+        disks: [{ device: '0', path }],
+      });
 
-    expect(report.disks).toMatchObject([{ fileSizeBytes: content.length, sizeBytes: 6 * mib }]);
-    expect(events.find(({ kind }) => kind === 'seed-note')).toMatchObject({
-      text: expect.stringContaining('rounded it up') as string,
+      expect(report.disks).toMatchObject([{ fileSizeBytes: content.length, sizeBytes: 6 * mib }]);
+      expect(events.find(({ kind }) => kind === 'seed-note')).toMatchObject({
+        text: expect.stringContaining('rounded it up') as string,
+      });
+      const disk = (await disksOf(site, 'target', report.vm.uuid)).get('0') ?? '';
+      const read = await site.target.control.readDisk(disk, 0, 6 * mib);
+      expect(Buffer.compare(read.subarray(0, content.length), content)).toBe(0);
+      expect(read.subarray(content.length).every((byte) => byte === 0)).toBe(true);
     });
-    const disk = (await disksOf(site, 'target', report.vm.uuid)).get('0') ?? '';
-    const read = await site.target.control.readDisk(disk, 0, 6 * mib);
-    expect(Buffer.compare(read.subarray(0, content.length), content)).toBe(0);
-    expect(read.subarray(content.length).every((byte) => byte === 0)).toBe(true);
   });
 
   test.each([

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 
 import { makeCertificate } from '../../../lib/simulator/http/certificate';
 import { startNbdServer, type NbdServer } from '../../../lib/simulator/nbd';
+import { describeWithTool } from '../../foreign-tools';
 import { pattern } from '../storage/open-store';
 import { SESSION, TestPool } from '../transfer/transfer-pool';
 
@@ -250,24 +251,28 @@ describe('quirk 37: NBD, the tools of libnbd', () => {
   const uri = (server: NbdServer, scheme: string, more = ''): string =>
     `${scheme}://127.0.0.1:${server.port}/%2Fdisk%3Fsession_id%3D${encodeURIComponent(SESSION)}${more}`;
 
-  it.each([
-    ['insecure_nbd', 'nbd', ''],
-    ['nbd', 'nbds', '?tls-verify-peer=false'],
-  ] as const)('nbdcopy reads the whole disk with purpose %s', async (purpose, scheme, more) => {
-    await using fixture = await start(purpose);
-    const file = join(tmpdir(), `nbdcopy-${process.pid}-${fixture.server.port}.raw`);
-    try {
-      await run('nbdcopy', [uri(fixture.server, scheme, more), file]);
-      expect(readFileSync(file).equals(await fixture.pool.store.read('disk', 0, 4 * MIB))).toBe(true);
-    } finally {
-      rmSync(file, { force: true });
-    }
+  describeWithTool('nbdcopy', () => {
+    it.each([
+      ['insecure_nbd', 'nbd', ''],
+      ['nbd', 'nbds', '?tls-verify-peer=false'],
+    ] as const)('nbdcopy reads the whole disk with purpose %s', async (purpose, scheme, more) => {
+      await using fixture = await start(purpose);
+      const file = join(tmpdir(), `nbdcopy-${process.pid}-${fixture.server.port}.raw`);
+      try {
+        await run('nbdcopy', [uri(fixture.server, scheme, more), file]);
+        expect(readFileSync(file).equals(await fixture.pool.store.read('disk', 0, 4 * MIB))).toBe(true);
+      } finally {
+        rmSync(file, { force: true });
+      }
+    });
   });
 
-  it('nbdinfo sees a read-only export of the right size', async () => {
-    await using fixture = await start('insecure_nbd');
-    const { stdout } = await run('nbdinfo', [uri(fixture.server, 'nbd')]);
-    expect(stdout).toContain('export-size: 4194304');
-    expect(stdout).toContain('is_read_only: true');
+  describeWithTool('nbdinfo', () => {
+    it('nbdinfo sees a read-only export of the right size', async () => {
+      await using fixture = await start('insecure_nbd');
+      const { stdout } = await run('nbdinfo', [uri(fixture.server, 'nbd')]);
+      expect(stdout).toContain('export-size: 4194304');
+      expect(stdout).toContain('is_read_only: true');
+    });
   });
 });
