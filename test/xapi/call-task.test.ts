@@ -119,9 +119,21 @@ describe('operations watched by their task', () => {
 
   it('end at their bound and say that the outcome is open', async () => {
     await start();
-    const failed = pool.callTask('VM.snapshot', [VM, 'now'], { timeoutMs: 50 });
-    await expect(failed).rejects.toThrow('the task of VM.snapshot was still pending after 50 ms');
-    await expect(failed).rejects.toMatchObject({ kind: 'timeout', retry: 'later' });
-    expect(fake.count('task.cancel')).toBe(1);
+    const now = performance.now.bind(performance);
+    let laterMs = 0;
+    // The time is up once the task was seen pending, and not before, however long this process stands still.
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => now() + laterMs);
+    fake.handlers.set('task.get_record', () => {
+      laterMs = 60_000;
+      return fake.tasks.get(TASK);
+    });
+    try {
+      const failed = pool.callTask('VM.snapshot', [VM, 'now'], { timeoutMs: 60_000 });
+      await expect(failed).rejects.toThrow('the task of VM.snapshot was still pending after 60000 ms');
+      await expect(failed).rejects.toMatchObject({ kind: 'timeout', retry: 'later' });
+      expect(fake.count('task.cancel')).toBe(1);
+    } finally {
+      clock.mockRestore();
+    }
   });
 });
