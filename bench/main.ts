@@ -31,8 +31,13 @@ async function main(): Promise<number> {
 async function measure({ quick, only, json, markdown }: Options): Promise<number> {
   const processes = new Processes();
   const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      // npm passes Ctrl-C on to a process that has had it already: a second signal is nothing unusual.
+      if (stop.signal.aborted) {
+        processes.kill();
+        process.exit(stopped);
+      }
       stop.abort();
       void processes.close();
     });

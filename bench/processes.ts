@@ -50,6 +50,14 @@ export class Processes {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
+  /** The same at once and without waiting, for whoever does not want to wait. A `curl` that a shell started ends with its pool. */
+  kill(): void {
+    this.#closed = true;
+    for (const child of this.#running.keys()) child.kill('SIGKILL');
+    // One of them may write its last file just now.
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
   #track<Child extends ChildProcess>(child: Child): Child {
     const ended = new Promise<void>((resolve) => {
       child.once('close', () => resolve());

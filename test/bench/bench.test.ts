@@ -11,6 +11,7 @@ import { text } from 'node:stream/consumers';
 const root = join(__dirname, '../..');
 let folder: string;
 let temporary: string;
+const started: ChildProcessWithoutNullStreams[] = [];
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'xenrepl-bench-test-'));
@@ -28,14 +29,20 @@ beforeAll(async () => {
   });
 });
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => {
+  // After a test that failed.
+  for (const child of started.filter(isThere)) interrupt(child, 'SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
 
 /** Leads a process group, so that whatever it leaves behind can be found. */
 function start(...args: readonly string[]): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [join(folder, 'main.js'), ...args], {
+  const child = spawn(process.execPath, [join(folder, 'main.js'), ...args], {
     env: { ...process.env, TMPDIR: temporary },
     detached: true,
   });
+  started.push(child);
+  return child;
 }
 
 async function bench(
@@ -48,8 +55,8 @@ async function bench(
   return { code, stdout, stderr };
 }
 
-function expectNothingLeft({ pid = 0 }: ChildProcessWithoutNullStreams): void {
-  expect(() => process.kill(-pid, 0)).toThrow('ESRCH');
+function expectNothingLeft(child: ChildProcessWithoutNullStreams): void {
+  expect(isThere(child)).toBe(false);
   expect(readdirSync(temporary)).toEqual([]);
 }
 
@@ -83,13 +90,65 @@ test('a part that is measured gives a table and every measurement', async () => 
   }
 });
 
-test('stopped in the middle it ends its pools and takes its folders away', async () => {
+function isThere({ pid = 0 }: ChildProcessWithoutNullStreams): boolean {
+  try {
+    return process.kill(-pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** Those of its group whose command line contains this. They are no children of ours: nobody tells us when there are some. */
+async function startedBy({ pid = 0 }: ChildProcessWithoutNullStreams, what: string): Promise<number[]> {
+  for (;;) {
+    const found = readdirSync('/proc').filter((name) => {
+      try {
+        // What comes before the last bracket is the program's name, which may hold anything.
+        const group = readFileSync(`/proc/${name}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[2];
+        return group === String(pid) && readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(what);
+      } catch {
+        // Not a process, or one that ended meanwhile.
+        return false;
+      }
+    });
+    if (found.length > 0) return found.map(Number);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** As a terminal does for Ctrl-C: every process of the group gets it. */
+function interrupt({ pid = 0 }: ChildProcessWithoutNullStreams, signal: NodeJS.Signals): void {
+  process.kill(-pid, signal);
+}
+
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+  'stopped by %s in the middle of a run it ends its processes and takes its folders away',
+  async (signal) => {
+    const child = start('--only', 'nothing');
+    const closed = once(child, 'close') as Promise<[number | null]>;
+    await startedBy(child, 'engine-run');
+    interrupt(child, signal);
+    const [code] = await closed;
+    expect(code).toBe(130);
+    expectNothingLeft(child);
+  },
+);
+
+test('asked a second time it waits for nobody, and leaves nothing either', async () => {
   const child = start('--only', 'nothing');
   const closed = once(child, 'close') as Promise<[number | null]>;
-  await once(child.stderr, 'data');
-  child.kill('SIGINT');
+  await startedBy(child, 'engine-run');
+  // A pool that stands still hears of no end: the first signal alone would wait for it.
+  for (const pool of await startedBy(child, 'pool-process')) process.kill(pool, 'SIGSTOP');
+  // Two that come at once count as one, so they are sent until there is an end.
+  while (child.exitCode === null && child.signalCode === null) {
+    interrupt(child, 'SIGINT');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   const [code] = await closed;
   expect(code).toBe(130);
+  // Nobody waited for them, so the system may still be at it.
+  while (isThere(child)) await new Promise((resolve) => setTimeout(resolve, 20));
   expectNothingLeft(child);
 });
 
