@@ -7,7 +7,7 @@ export interface Bench {
   readonly processes: Processes;
   /** Smaller disks and fewer rounds. */
   readonly quick: boolean;
-  /** How often each timed thing is done: its median counts. */
+  /** How often each timed thing is done at most: its median counts. */
   readonly rounds: number;
 }
 

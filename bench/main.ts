@@ -7,7 +7,7 @@ import type { Options } from './options';
 import { Processes } from './processes';
 import { thisMachine, writeResult } from './result';
 import type { Failure } from './result';
-import { markdownTable, textTable } from './table';
+import { markdownTable, roundsText, textTable } from './table';
 
 const names = parts.map(({ name }) => name);
 const stopped = 130;
@@ -67,7 +67,6 @@ async function measure({ quick, only, json, markdown }: Options): Promise<number
     startedAt: startedAt.toISOString(),
     seconds: took,
     quick,
-    rounds,
     machine,
     figures,
     failures,
@@ -76,7 +75,7 @@ async function measure({ quick, only, json, markdown }: Options): Promise<number
   process.stdout.write(markdown ? markdownTable(figures) : textTable(figures));
   process.stdout.write(
     `\n${machine.cpu}, ${String(machine.cores)} cores, ${String(machine.memoryGib)} GiB, node ${machine.node}, ${load}; ` +
-      `${quick ? 'quick, 1 round' : `medians of ${String(rounds)}, of 3 in the longest parts`}, ${String(took)} s; every measurement: ${json}\n`,
+      `${quick ? 'quick, ' : ''}${roundsText(figures)}, ${String(took)} s; every measurement: ${json}\n`,
   );
   for (const { part, reason } of failures) process.stderr.write(`NOT MEASURED: ${part}: ${reason}\n`);
   return failures.length === 0 ? 0 : 1;

@@ -24,6 +24,12 @@ export function median(values: readonly number[]): number {
   return Number.isInteger(middle) ? (upper + (sorted[middle - 1] ?? NaN)) / 2 : upper;
 }
 
+/** How often it was measured: what was made of several measurements is one value, and these are its details. */
+export function roundsOf({ ours, peer, details = {} }: Figure): number {
+  const own = Math.max(ours.length, ...Object.values(details).map(({ length }) => length));
+  return peer === null ? own : Math.min(own, peer.values.length);
+}
+
 /** What is compared with the target. */
 export function valueOf({ ours, peer }: Figure): number {
   return peer === null ? median(ours) : median(ours) / median(peer.values);

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { dirname } from 'node:path';
-import { gib, isMet, valueOf } from './measure';
+import { gib, isMet, roundsOf, valueOf } from './measure';
 import type { Figure } from './measure';
 
 export interface Machine {
@@ -25,7 +25,6 @@ export interface Result {
   readonly startedAt: string;
   readonly seconds: number;
   readonly quick: boolean;
-  readonly rounds: number;
   readonly machine: Machine;
   readonly figures: readonly Figure[];
   readonly failures: readonly Failure[];
@@ -57,7 +56,12 @@ function commit(): string | null {
 }
 
 export function writeResult(path: string, result: Result): void {
-  const figures = result.figures.map((figure) => ({ ...figure, value: valueOf(figure), met: isMet(figure) }));
+  const figures = result.figures.map((figure) => ({
+    ...figure,
+    rounds: roundsOf(figure),
+    value: valueOf(figure),
+    met: isMet(figure),
+  }));
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, `${JSON.stringify({ ...result, commit: commit(), figures }, null, 2)}\n`);
 }

@@ -1,8 +1,8 @@
 /** The figures as people read them. */
-import { isMet, median, valueOf } from './measure';
+import { isMet, median, roundsOf, valueOf } from './measure';
 import type { Figure } from './measure';
 
-const columns = ['figure', 'ours', 'peer', 'ratio', 'target', ''] as const;
+const columns = ['figure', 'ours', 'peer', 'ratio', 'target', '', 'rounds'] as const;
 
 export function textTable(figures: readonly Figure[]): string {
   const rows = [columns, ...figures.map(cells)];
@@ -25,6 +25,12 @@ export function markdownTable(figures: readonly Figure[]): string {
   return `${rows.map(line).join('\n')}\n`;
 }
 
+/** For the line below the table. */
+export function roundsText(figures: readonly Figure[]): string {
+  const counts = [...new Set(figures.map(roundsOf))].sort((a, b) => a - b);
+  return counts.length === 1 && counts[0] === 1 ? '1 round' : `medians of ${counts.join(', ')} rounds`;
+}
+
 function cells(figure: Figure): readonly string[] {
   const { name, unit, ours, peer, atMost } = figure;
   const met = isMet(figure);
@@ -36,6 +42,7 @@ function cells(figure: Figure): readonly string[] {
     peer === null ? '–' : `${valueOf(figure).toFixed(2)} x`,
     atMost === null ? '–' : `≤ ${limit}`,
     met === null ? '' : met ? 'met' : 'MISSED',
+    String(roundsOf(figure)),
   ];
 }
 

@@ -23,6 +23,7 @@ async function measure(bench: Bench): Promise<readonly Figure[]> {
       unit: 'MiB',
       ours: [median(large) - median(small)],
       peer: null,
+      details: { smallMib: small, largeMib: large },
       // The index of a delta's grains takes 256 KiB for each GiB of disk, and nothing else may grow.
       atMost: 20,
     },

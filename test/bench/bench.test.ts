@@ -69,6 +69,7 @@ interface Written {
     readonly name: string;
     readonly ours: readonly number[];
     readonly met: boolean;
+    readonly rounds: number;
   }[];
 }
 
@@ -84,8 +85,9 @@ test('a part that is measured gives a table and every measurement', async () => 
   expect(Date.parse(written.startedAt)).toBeGreaterThan(0);
   expect(written).toHaveProperty('commit');
   expect(written.figures).toHaveLength(2);
-  for (const { name, ours } of written.figures) {
-    expect(ours).toEqual([expect.any(Number)]);
+  expect(stdout).toContain('; quick, 1 round, ');
+  for (const { name, ours, rounds } of written.figures) {
+    expect({ ours, rounds }).toEqual({ ours: [expect.any(Number)], rounds: 1 });
     expect(stdout).toContain(name);
   }
 });

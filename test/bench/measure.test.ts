@@ -1,6 +1,6 @@
-import { exponent, isMet, median } from '../../bench/measure';
+import { exponent, isMet, median, roundsOf } from '../../bench/measure';
 import type { Figure } from '../../bench/measure';
-import { markdownTable, textTable } from '../../bench/table';
+import { markdownTable, roundsText, textTable } from '../../bench/table';
 
 test('the median of an even number of values lies between the middle two', () => {
   expect(median([5, 1, 3])).toBe(3);
@@ -37,10 +37,19 @@ describe('a figure', () => {
     expect(isMet({ ...figure, ours: [] })).toBe(false);
   });
 
+  test('says of how many rounds it is, by what was measured least often, or by what it was made of', () => {
+    expect(roundsOf(figure)).toBe(3);
+    expect(roundsOf({ ...figure, peer: { what: 'curl', values: [2] } })).toBe(1);
+    const made = { ...figure, ours: [1.2], peer: null, details: { small: [1, 2], large: [3, 4] } };
+    expect(roundsOf(made)).toBe(2);
+    expect(roundsText([figure, made, figure])).toBe('medians of 2, 3 rounds');
+    expect(roundsText([{ ...figure, ours: [1] }])).toBe('1 round');
+  });
+
   test('is a line of the table', () => {
-    expect(textTable([figure]).split('\n')[1]).toBe('full | wall  4 s   5 s (curl)  0.80 x  ≤ 0.9 x  met');
+    expect(textTable([figure]).split('\n')[1]).toBe('full | wall  4 s   5 s (curl)  0.80 x  ≤ 0.9 x  met  3');
     expect(markdownTable([{ ...figure, peer: null }]).split('\n')[2]).toBe(
-      '| full \\| wall | 4 s | – | – | ≤ 0.90 s | MISSED |',
+      '| full \\| wall | 4 s | – | – | ≤ 0.90 s | MISSED | 3 |',
     );
   });
 });
