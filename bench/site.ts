@@ -14,6 +14,7 @@ import { connectSimulator } from '../lib/simulator';
 import type { Inventory, PoolControl } from '../lib/simulator';
 import { Pool } from '../lib/xapi';
 import type { Ref } from '../lib/xapi';
+import { sentBytes } from './bench';
 import type { BenchEndpoint, EngineInput, RunFigures, VerifyFigures } from './engine-run';
 import type { PoolFailed, PoolReady } from './pool-process';
 import type { Processes } from './processes';
@@ -22,6 +23,8 @@ import type { SiteSpec } from './spec';
 
 export type Side = 'source' | 'target';
 const sides = ['source', 'target'] as const;
+/** Heads of frames of 64 KiB and more, and what a transfer begins and ends with. */
+const framingShare = 0.001;
 
 interface RunningPool {
   readonly child: ChildProcess;
@@ -123,6 +126,32 @@ export class BenchSite implements AsyncDisposable {
     })) as RunFigures;
     if (!figures.report.ok) throw new Error(`a run failed: ${JSON.stringify(figures.report.vms)}`);
     return figures;
+  }
+
+  /**
+   * Bytes that a run sent, as the target pool counted them: the engine is no witness of itself.
+   *
+   * @throws Error also where the engine says something else
+   */
+  async runCounted(
+    job: JobDefinition,
+    segmentBytes?: number,
+  ): Promise<{ readonly run: RunFigures; readonly importedBytes: number }> {
+    const target = this.control('target');
+    // What a run that was killed had on the line may still arrive.
+    for (let before = -1, now = 0; now !== before;) {
+      before = now;
+      now = (await target.counters()).bytesImported;
+    }
+    await target.resetCounters();
+    const run = await this.run(job, segmentBytes);
+    const { bytesImported: importedBytes } = await target.counters();
+    const saidBytes = sentBytes(run);
+    if (Math.abs(importedBytes - saidBytes) > framingShare * saidBytes)
+      throw new Error(
+        `the engine says that it sent ${String(saidBytes)} bytes, the target pool took ${String(importedBytes)}`,
+      );
+    return { run, importedBytes };
   }
 
   /** A run that dies in the middle of a transfer; its lock has run out when this resolves. */

@@ -1,5 +1,4 @@
 /** A first copy that dies at 70 %, and the one after it. Bytes do not vary: one run. */
-import { sentBytes } from '../bench';
 import type { Bench, Part } from '../bench';
 import { gib, mib } from '../measure';
 import type { Figure } from '../measure';
@@ -17,13 +16,13 @@ async function measure({ processes, quick }: Bench): Promise<readonly Figure[]> 
   await site.control('source').fillDisk(await site.disk('db1'), 0, dataBytes);
   const job = await site.job(1);
   await site.runAndDie(job, 0.7 * dataBytes, segmentBytes);
-  const second = await site.run(job, segmentBytes);
-  await site.assertEqual(second.report);
+  const { run, importedBytes } = await site.runCounted(job, segmentBytes);
+  await site.assertEqual(run.report);
   return [
     {
       name: `resume of ${String(dataBytes / mib)} MiB, killed at 70 %: bytes sent by the second run`,
       unit: 'MiB',
-      ours: [sentBytes(second) / mib],
+      ours: [importedBytes / mib],
       peer: {
         what: `30 % and a segment of ${String(segmentBytes / mib)} MiB`,
         values: [(0.3 * dataBytes + segmentBytes) / mib],
