@@ -22,10 +22,13 @@ const durationMaxMs = 24 * 86_400_000;
 
 /** Collects `--vm` given several times; uuids in any case. */
 export function collectUuid(text: string, previous: readonly string[] | undefined): readonly string[] {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
-    throw new InvalidArgumentError('A VM is named by its uuid; xenrepl status lists them.');
-  }
-  return [...(previous ?? []), text.toLowerCase()];
+  return [...(previous ?? []), uuidOf(text, 'A VM is named by its uuid; xenrepl status lists them.')];
+}
+
+/** @param otherwise what is said where it is none */
+export function uuidOf(text: string, otherwise: string): string {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) throw new InvalidArgumentError(otherwise);
+  return text.toLowerCase();
 }
 
 /** A name that must not be empty: an unset variable in a script would otherwise mean something else. */

@@ -1,7 +1,7 @@
 /** `xenrepl verify`: whether what would be recovered from is what was protected. */
 import { Option } from 'commander';
 import type { Command as Commander } from 'commander';
-import { addRateOptions, collectUuid, parseSize, rateOf } from './arguments';
+import { addRateOptions, parseSize, rateOf, uuidOf } from './arguments';
 import type { OfRate } from './arguments';
 import type { VerifyOptions } from './commands/verify';
 import type { Load, OfJob } from './syntax';
@@ -68,5 +68,5 @@ export function addVerify(
 }
 
 function onePoint(text: string): string {
-  return collectUuid(text, undefined)[0] ?? text;
+  return uuidOf(text, 'A recovery point is named by its uuid; xenrepl replicas lists them.');
 }

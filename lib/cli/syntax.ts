@@ -108,7 +108,7 @@ function addPlan(program: Commander, act: Act): void {
         ['xenrepl plan --target-pool lyon --job nightly', 'step by step, or why it is refused'],
         ['xenrepl plan --target-pool lyon --job nightly --json', 'the plans as data'],
       ) +
-        '\n\nExit codes: 0 a run can do it, 1 failed or a VM is gone, 2 usage, 3 a conflict needs a decision',
+        '\n\nExit codes: 0 a run can do it, 1 failed or a VM is gone, 2 usage, 3 a conflict needs a decision,\n7 it would be put off',
     )
     .action(async ({ targetPool, job, vm }: OfJob) =>
       act(async () => {
@@ -276,7 +276,7 @@ const specHelp = `Specification:
       - name: paris
         hosts: [{ name: paris-1 }]
         srs: [{ name: local, type: ext, sizeBytes: 68719476736, default: true }]
-        networks: [{ name: lan }]
+        networks: [{ name: lan }]      # [{ name: lan, purpose: nbd }]: its disks can be read over NBD
         vms:
           - name: db1
             disks: [{ device: 0, sizeBytes: 1073741824, sr: local }]

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { collectUuid, nonEmpty, parseDuration, parseRate, rateOf } from '../../lib/cli/arguments';
+import { collectUuid, nonEmpty, parseDuration, parseRate, rateOf, uuidOf } from '../../lib/cli/arguments';
 
 const uuid = '6f7c1a52-0f43-4be6-9a5e-0d6f3cbb2d11';
 
@@ -28,6 +28,7 @@ describe('a VM', () => {
   it('is collected each time the option is given, in one spelling', () => {
     expect(collectUuid(uuid.toUpperCase(), undefined)).toEqual([uuid]);
     expect(collectUuid(uuid, ['first'])).toEqual(['first', uuid]);
+    expect(() => uuidOf('db1', 'A recovery point has one.')).toThrow('A recovery point has one.');
   });
 
   it('is not named by its name, of which there may be several', () => {
