@@ -8,8 +8,9 @@ import type { TimeWindow } from './time-window';
 /** How the source snapshot is taken. */
 export interface SnapshotOptions {
   /**
-   * `disk`: what a power cut would leave. `quiesce`: the guest is asked to write down what it holds first. `memory`: with
-   * the guest's memory. `offline`: the guest is shut down for the moment of the snapshot and started again.
+   * `disk`: what a power cut would leave. `quiesce`: the guest is asked to write down what it holds first. `offline`: the
+   * guest is shut down for the moment of the snapshot and started again. `memory`: always refused for a running VM, since its
+   * memory cannot be carried to another pool.
    * @default 'disk'
    */
   readonly mode?: 'disk' | 'quiesce' | 'memory' | 'offline';

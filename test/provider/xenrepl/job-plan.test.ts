@@ -542,6 +542,13 @@ describe('arguments', () => {
     expect(diagnostics[0]?.detail).toContain('up to 31 recovery points');
   });
 
+  test('snapshots with memory, which are refused for every running VM, are warned of', async () => {
+    const server = await serverOf();
+    const more = { snapshot: { mode: 'memory', group_skew: null } };
+    const { diagnostics } = await server.validateResource('xenrepl_job', { ...config, ...more });
+    expect(brief(diagnostics)).toEqual([['warning', 'Running VMs Will Be Refused', ['snapshot', 'mode']]]);
+  });
+
   test('whatever is unknown may still turn out well', async () => {
     const server = await serverOf();
     const unknown: ValueObject = Object.fromEntries(Object.keys(config).map((name) => [name, UNKNOWN]));

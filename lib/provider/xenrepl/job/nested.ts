@@ -133,8 +133,9 @@ export const snapshot: Attribute = {
         ...fallback(jobDefaults.snapshot.mode),
         validate: [check.oneOf('disk', 'quiesce', 'memory', 'offline')],
         description:
-          '`disk`: as after a power cut; `quiesce`: the guest is asked to write down what it holds first; `memory`: with the ' +
-          "guest's memory; `offline`: the guest is shut down for the moment of the snapshot. Default: `disk`.",
+          '`disk`: as after a power cut; `quiesce`: the guest is asked to write down what it holds first; `offline`: the guest ' +
+          'is shut down for the moment of the snapshot; `memory`: always refused for a running VM, since its memory cannot be ' +
+          'carried. Default: `disk`.',
       },
       group_skew: {
         ...text,

@@ -12,6 +12,7 @@ export function validateJob(config: ValueObject): readonly Diagnostic[] {
     ...validateSchedule(config),
     ...validatePace(config),
     ...validateWindows(config),
+    ...validateSnapshot(config),
     ...validateTransfer(config),
     ...validateRetention(config),
   ];
@@ -136,6 +137,20 @@ function emptyWindows(windows: Value, path: Path): readonly Diagnostic[] {
       ),
     ];
   });
+}
+
+/** A warning only: a VM that does not run is at rest in any mode. */
+function validateSnapshot(config: ValueObject): readonly Diagnostic[] {
+  const snapshot = config['snapshot'] ?? null;
+  if (!isObject(snapshot) || snapshot['mode'] !== 'memory') return [];
+  return [
+    warning(
+      'Running VMs Will Be Refused',
+      'snapshot.mode is "memory", and XAPI cannot make a halted replica a suspended one: every run of a VM that is running is ' +
+        'refused. Choose "disk", "quiesce" or "offline".',
+      ['snapshot', 'mode'],
+    ),
+  ];
 }
 
 function validateTransfer(config: ValueObject): readonly Diagnostic[] {
