@@ -1,6 +1,9 @@
 /** Two simulated pools, a VM with two disks, a job between them, and everything that a fault point does there. */
 import { keepLatest } from '../../lib/planner/job';
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { runJob, systemClock, verifyJob } from '../../lib/engine';
 import type { RunContext, RunEvent, RunJobOptions, RunReport, VerifyReport } from '../../lib/engine';
 import type { SegmentLimits } from '../../lib/engine/data/write-segments';
@@ -96,6 +99,10 @@ export class Stage implements AsyncDisposable {
   readonly pending = new Pending();
   /** Ends runs of a point that did not end by itself. */
   readonly #left = new AbortController();
+  /** Where runs keep what makes deltas smaller. */
+  readonly #cacheDir = mkdtempSync(join(tmpdir(), 'xenrepl-faults-'));
+  /** Whether they do. */
+  remembers = false;
 
   private constructor(site: Site, job: JobDefinition, vm: string, victims: Victims) {
     this.site = site;
@@ -138,6 +145,34 @@ export class Stage implements AsyncDisposable {
     await this.fill(1, block + mib, 65_536, 0);
   }
 
+  get cacheDir(): string | null {
+    return this.remembers ? this.#cacheDir : null;
+  }
+
+  /** What the disks of the VM hold. */
+  async contents(): Promise<readonly Buffer[]> {
+    const { control } = this.site.source;
+    const disks = await Promise.all([0, 1].map((device) => control.diskOf(this.vm, device)));
+    const sizes = [16 * mib, 24 * mib];
+    return Promise.all(
+      disks.map(async (disk, at) => Buffer.from(await control.readDisk(disk, 0, sizes[at] ?? 0))),
+    );
+  }
+
+  /** The guest takes back what it has written since, piece by piece. */
+  async writeBack(before: readonly Buffer[]): Promise<void> {
+    const { control } = this.site.source;
+    const pieceBytes = 64 * 1024;
+    for (const [device, now] of (await this.contents()).entries()) {
+      const disk = await control.diskOf(this.vm, device);
+      for (let at = 0; at < now.length; at += pieceBytes) {
+        const piece = before[device]?.subarray(at, at + pieceBytes);
+        if (piece === undefined || piece.equals(now.subarray(at, at + pieceBytes))) continue;
+        await control.writeDisk(disk, at, piece);
+      }
+    }
+  }
+
   /** Writes to a disk of the VM as its guest does. */
   async fill(device: number, atBytes: number, lengthBytes: number, value: number): Promise<void> {
     const { control } = this.site.source;
@@ -160,6 +195,7 @@ export class Stage implements AsyncDisposable {
         target,
         limits: options.limits ?? limits,
         lockWaitMs: options.lockWaitMs ?? 0,
+        ...(this.cacheDir === null ? {} : { cacheDir: this.cacheDir }),
         context: {
           runId: randomUUID(),
           who: 'fault table',
@@ -237,6 +273,7 @@ export class Stage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#left.abort();
     await Promise.all([this.admin.source.leave(), this.admin.target.leave()]).catch(() => undefined);
+    rmSync(this.#cacheDir, { recursive: true, force: true });
     await this.site[Symbol.asyncDispose]();
   }
 }

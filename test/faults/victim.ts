@@ -34,6 +34,8 @@ export interface VictimInput {
   readonly job: JobDefinition;
   readonly run: string;
   readonly limits: SegmentLimits;
+  /** Null: nothing is remembered between runs. */
+  readonly cacheDir: string | null;
   /** Dies as this call has been answered, or once so many bytes of a disk were sent; null: is killed from outside. */
   readonly death: ChangingCall | SentBytes | null;
 }
@@ -93,6 +95,7 @@ async function work(input: VictimInput): Promise<RunReport | null> {
       target,
       lockWaitMs: 0,
       limits: input.limits,
+      ...(input.cacheDir === null ? {} : { cacheDir: input.cacheDir }),
       context: {
         runId: input.run,
         who: 'a run that dies',

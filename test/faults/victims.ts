@@ -67,6 +67,7 @@ export class Victims implements Disposable {
       job,
       run: randomUUID(),
       limits,
+      cacheDir: stage.cacheDir,
       death,
     };
     const victim = new Victim(child, input);

@@ -19,6 +19,8 @@ export interface CallsSeen {
   readonly later: readonly ChangingCall[];
   /** Of a run that finds nothing changed. */
   readonly idle: readonly ChangingCall[];
+  /** Of a later run that leaves out what the index of grains says stands on the target already. */
+  readonly remembering: readonly ChangingCall[];
 }
 
 export async function watchCalls(victims: Victims, random: Random): Promise<CallsSeen> {
@@ -33,7 +35,13 @@ export async function watchCalls(victims: Victims, random: Random): Promise<Call
   }
   // The third one also destroys what the second superseded.
   const [first = [], , later = [], idle = []] = seen;
-  return { first, later, idle };
+  stage.remembers = true;
+  for (let run = 0; run < 2; run += 1) {
+    await writeThreeBlocks(stage);
+    const { output } = await victims.start(stage, null).ended;
+    seen.push(output?.calls ?? []);
+  }
+  return { first, later, idle, remembering: seen.at(-1) ?? [] };
 }
 
 export function killedGroups(calls: CallsSeen): readonly Group[] {
@@ -52,6 +60,11 @@ export function killedGroups(calls: CallsSeen): readonly Group[] {
       title: 'killed after a call, nothing has changed',
       outcome: 'as in a later run',
       points: calls.idle.map((call) => killedAfter(call, 'replica', false)),
+    },
+    {
+      title: 'killed with an index of grains, and then the guest takes back what it wrote',
+      outcome: 'whatever run the index is of, what changed since is sent: both next runs are true copies',
+      points: calls.remembering.map(killedRemembering),
     },
     {
       title: 'killed inside a transfer',
@@ -109,6 +122,31 @@ function killedAfter(call: ChangingCall, from: Start, writes = true): FaultPoint
       const { killed } = await stage.victims.start(stage, call).ended;
       if (!killed) throw new Wrong([`the run made no ${call.method} #${String(call.nth)}`]);
       await afterDeath(stage);
+    },
+  };
+}
+
+/** What a guest takes back is what an index of an older recovery point would take for unchanged. */
+function killedRemembering(call: ChangingCall): FaultPoint {
+  return {
+    name: `${call.side} ${call.method} #${String(call.nth)}`,
+    from: 'replica',
+    play: async (stage) => {
+      stage.remembers = true;
+      try {
+        // As much each time: grains that are left out must not change the number of calls.
+        await writeThreeBlocks(stage);
+        await recover(stage);
+        const before = await stage.contents();
+        await writeThreeBlocks(stage);
+        const { killed } = await stage.victims.start(stage, call).ended;
+        if (!killed) throw new Wrong([`the run made no ${call.method} #${String(call.nth)}`]);
+        await afterDeath(stage);
+        await stage.writeBack(before);
+        await recover(stage);
+      } finally {
+        stage.remembers = false;
+      }
     },
   };
 }
